@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The arena: two memfds that hold all state which outlives the daemon.
+ *
+ * `meta` holds a superblock and the record tables, `pool` the bytes of
+ * objects. Both are mapped sparsely at their full configured size; memory
+ * comes by touching and goes back by hole punching. There are only indexes in
+ * here, never pointers; no lock lives here; what is not truth (free lists,
+ * counts) lives in private memory and is rebuilt by one scan after
+ * arena_attach(). Layer 1: knows base only.
+ */
+#ifndef SRC_ARENA_ARENA_H
+#define SRC_ARENA_ARENA_H
+
+#include "base/budget.h"
+#include "base/compiler.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The record tables. Record sizes are in arena.c beside the reason of each;
+ * the owner of a table static_asserts that its record fits.
+ */
+enum arena_table {
+	TABLE_INODES, /* tree: 160 bytes */
+	TABLE_NAMES,  /* tree: directory entries with names <= 36: 64 bytes */
+	TABLE_LONGNAMES, /* tree: the same with names <= 255: 320 bytes */
+	TABLE_XATTRS,    /* tree: the body of one inode's xattrs: 64 bytes */
+	TABLE_OPS,       /* tree: requests under way and their replies: 128 */
+	TABLE_TWIGS,     /* store: 8 entries: 64 bytes */
+	TABLE_LEAVES,    /* store: 64 entries or 64 children: 512 bytes */
+	TABLE_FILLS,     /* store: fill words that fit no entry: 8 bytes */
+	TABLE_NR
+};
+
+/* Index of no record: table_alloc() never gives it. */
+#define RECORD_NONE 0u
+
+/* Words of the superblock that each layer may keep small truths in. */
+enum arena_word {
+	ARENA_WORD_SETS,       /* codec: 64 parameter sets, one a word */
+	ARENA_WORD_SPANS = 64, /* pool: first index of nothing yet */
+	ARENA_WORD_STORE = 72, /* store: 8 words */
+	ARENA_WORD_TREE = 80,  /* tree: 8 words */
+	ARENA_WORD_NR = 96
+};
+
+struct arena;
+
+/*
+ * Two new memfds. @pool_bytes is the largest size the pool may ever have
+ * (rounded up to 256 KiB), address space and not memory. Charges the budget for
+ * what it touches. -ENOMEM, -EMFILE, -ENOSPC (budget).
+ */
+int arena_new(uint64_t pool_bytes, struct budget *budget,
+	      struct arena **ret_arena) MUST_CHECK;
+
+/*
+ * Map an arena that another life made. Takes over copies of the descriptors.
+ * All tables are as after table_scan_begin(): each owner must mark what is
+ * used and end the scan. Charges the budget by force for what the files hold.
+ * -EINVAL: not an arena of this version; -ENOMEM, -EMFILE.
+ */
+int arena_attach(int meta_fd, int pool_fd, struct budget *budget,
+		 struct arena **ret_arena) MUST_CHECK;
+
+/* Unmaps and closes. The memory is gone unless someone holds the memfds. */
+void arena_free(struct arena *arena);
+
+int arena_meta_fd(const struct arena *arena);
+int arena_pool_fd(const struct arena *arena);
+struct budget *arena_budget(const struct arena *arena);
+
+/* One persistent word; the caller orders its accesses with atomics. */
+_Atomic uint64_t *arena_word(struct arena *arena, unsigned word);
+
+/* --- pool memory: a plain range; its owner (src/pool) does the accounts --- */
+char *arena_pool(const struct arena *arena);
+uint64_t arena_pool_bytes(const struct arena *arena);
+/* Span states: one persistent u32 per 256 KiB of the pool, 0 at first. */
+_Atomic uint32_t *arena_span_words(const struct arena *arena);
+/* Give [offset, offset + bytes) back; page-aligned; reads as zero after. */
+void arena_pool_punch(struct arena *arena, uint64_t offset, uint64_t bytes);
+/* Bytes the kernel charges for both memfds (st_blocks). */
+uint64_t arena_charged_bytes(const struct arena *arena);
+
+/* --- record tables --- */
+
+/*
+ * A free record, zeroed, never RECORD_NONE. Charges the budget when the table
+ * must grow. -ENOSPC (budget or table full). Takes the table's lock; no heap
+ * call. Nobody else finds the record until the caller publishes its index.
+ */
+int table_alloc(struct arena *arena, enum arena_table table,
+		enum budget_use use, uint32_t *ret_ix) MUST_CHECK;
+/* Give a record back: nothing may refer to it any more. Cannot fail. */
+void table_free(struct arena *arena, enum arena_table table, uint32_t ix);
+/* The record; valid while allocated. @ix below the table's capacity. */
+void *table_at(const struct arena *arena, enum arena_table table, uint32_t ix);
+uint32_t table_capacity(const struct arena *arena, enum arena_table table);
+size_t table_record_bytes(enum arena_table table);
+/* Records in use now; one past the highest index ever used in this arena. */
+uint64_t table_used(const struct arena *arena, enum arena_table table);
+uint32_t table_end(const struct arena *arena, enum arena_table table);
+/* True if @ix is allocated (derived; for checks and after a scan). */
+bool table_is_used(const struct arena *arena, enum arena_table table,
+		   uint32_t ix);
+
+/*
+ * Rebuild of the derived free records: begin (all free), mark each record that
+ * truth reaches, end (what was not marked is zeroed and its memory goes back).
+ * table_mark(): -EEXIST marked twice, -ERANGE no such record. Single-threaded.
+ */
+void table_scan_begin(struct arena *arena, enum arena_table table);
+int table_mark(struct arena *arena, enum arena_table table,
+	       uint32_t ix) MUST_CHECK;
+void table_scan_end(struct arena *arena, enum arena_table table);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The account of RAM: everything that the daemon's data and tables may take,
+ * against one limit (mem_limit).
+ *
+ * Whoever makes the kernel charge memory (touches a new page of the arena,
+ * grows a derived table) takes it here first and gives it back when the
+ * memory is returned. A small reserve at the end is for work that frees
+ * memory (deleting must always work): only takers that ask for it get it.
+ * Lock-free; callable from anywhere.
+ */
+#ifndef SRC_BASE_BUDGET_H
+#define SRC_BASE_BUDGET_H
+
+#include "base/compiler.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What only BUDGET_RESERVE takers may use: a few tables' growth steps. */
+#define BUDGET_RESERVE_BYTES (UINT64_C(512) << 10)
+
+enum budget_use {
+	BUDGET_NORMAL,  /* new data: stops at limit - reserve */
+	BUDGET_RESERVE, /* needed to free or finish: stops at the limit */
+};
+
+struct budget {
+	_Atomic uint64_t limit_bytes;
+	_Atomic uint64_t used_bytes;
+	_Atomic uint64_t peak_bytes;
+	_Atomic uint64_t refused; /* takes that did not fit */
+};
+
+void budget_init(struct budget *b, uint64_t limit_bytes);
+
+/* Take @bytes; -ENOSPC when they do not fit, and nothing is taken. */
+int budget_take(struct budget *b, uint64_t bytes,
+		enum budget_use use) MUST_CHECK;
+/* Take without asking: for memory that is there already (start, attach). */
+void budget_force(struct budget *b, uint64_t bytes);
+void budget_give(struct budget *b, uint64_t bytes);
+
+uint64_t budget_used(const struct budget *b);
+uint64_t budget_peak(const struct budget *b);
+uint64_t budget_limit(const struct budget *b);
+/* Bytes a BUDGET_NORMAL taker could still get. */
+uint64_t budget_room(const struct budget *b);
+/* Below what is used is allowed: nothing new fits until enough is freed. */
+void budget_set_limit(struct budget *b, uint64_t limit_bytes);
+void budget_reset_peak(struct budget *b);
+
+#endif

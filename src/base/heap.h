@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The process heap: jemalloc by its own names, or the sanitizer's malloc.
+ *
+ * The only file that knows which allocator is below. Never holds page data.
+ * ENOMEM is ordinary: every caller checks. Structures that grow with what
+ * users store charge a struct budget besides (base/budget.h).
+ */
+#ifndef SRC_BASE_HEAP_H
+#define SRC_BASE_HEAP_H
+
+#include "base/compiler.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* @n bytes, not zeroed; NULL when there is no memory. @n > 0. */
+void *heap_alloc(size_t n) MUST_CHECK;
+
+/* @count * @size zeroed bytes; NULL on overflow or when there is no memory. */
+void *heap_zalloc(size_t count, size_t size) MUST_CHECK;
+
+/* Aligned to @align (a power of two); @n bytes, not zeroed. */
+void *heap_aligned(size_t align, size_t n) MUST_CHECK;
+
+/* As realloc(); on failure NULL, and @old stays what it was. */
+void *heap_resize(void *old, size_t n) MUST_CHECK;
+
+char *heap_strdup(const char *s) MUST_CHECK;
+
+void heap_free(void *p); /* NULL is fine */
+
+/*
+ * For AUTO(): frees what the pointer variable points to.
+ *	char *name AUTO(heap_autofree) = heap_strdup(s);
+ */
+void heap_autofree(void *variable);
+
+/* Bytes the kernel charges for the heap (jemalloc's resident); 0 unknown. */
+size_t heap_resident_bytes(void);
+
+/* Allocations made so far by the calling thread (heap_alloc and friends). */
+uint64_t heap_calls(void);
+
+/*
+ * Fault injection for tests: the @n-th allocation from now on in this process
+ * (1 = the next) fails, once; 0 switches it off. heap_fault_hit() tells
+ * whether it has fired since.
+ */
+void heap_fail_nth(uint64_t n);
+bool heap_fault_hit(void);
+
+/*
+ * An arena of the allocator for one worker slot, so that what the slot holds
+ * is counted apart and given back whole. heap_arena_new() gives its index in
+ * @ret_arena, or -ENOMEM; builds without jemalloc count by hand and behave
+ * the same. heap_arena_enter() makes it the calling thread's arena until
+ * heap_arena_leave().
+ */
+int heap_arena_new(unsigned *ret_arena) MUST_CHECK;
+void heap_arena_free(unsigned arena);
+void heap_arena_enter(unsigned arena);
+void heap_arena_leave(void);
+size_t heap_arena_bytes(unsigned arena);
+
+#endif
