@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Streams: the compression contexts and buffers of one worker slot, handed
+ * out locked (the seeds' rules 1 to 3).
+ *
+ * The lock lives in the slot array, which is there for every possible slot
+ * from start to end. A stream is freed only under its slot's lock and leaves
+ * the slot empty; whoever locks an empty slot lets go and picks again. A
+ * stream's contexts for another codec are made by streams_prepare() in the
+ * background of a codec change, never lazily on the store path.
+ */
+#ifndef SRC_CODEC_STREAM_H
+#define SRC_CODEC_STREAM_H
+
+#include "base/lock.h"
+#include "codec/sets.h"
+#include <stdbool.h>
+
+#define STREAMS_MAX 64
+/* Pages compressed before the first lock is taken: 128 KiB, one request. */
+#define STREAM_BATCH 32
+/* Room for one page's compressed form plus what a codec may write over. */
+#define STREAM_SLOT_BYTES 4608
+
+enum stream_retire { RETIRE_POOL, RETIRE_EAGER, RETIRE_IDLE };
+
+/* What the holder of a stream may use until stream_put(). */
+struct stream {
+	unsigned slot;
+	unsigned row;            /* tally row of whoever holds it: its slot */
+	char *out[STREAM_BATCH]; /* STREAM_SLOT_BYTES each, 64-aligned */
+	char *page;              /* PAGE_BYTES: read-modify-write */
+	char *scratch;           /* STREAM_SLOT_BYTES: compressed bytes read */
+	struct sets *sets;
+	void *ctx[CODEC_NR]; /* NULL: not prepared for this codec */
+	int level[CODEC_NR];
+};
+
+struct streams;
+
+int streams_new(struct sets *sets, struct streams **ret) MUST_CHECK;
+void streams_free(struct streams *streams); /* no stream may be in use */
+
+/* Build slot @slot's stream; idempotent: one kept from before is taken up
+ * again. Publishes only what is complete. -ENOMEM and nothing changed. */
+int stream_up(struct streams *streams, unsigned slot) MUST_CHECK;
+/* Retire by policy; waits until nobody uses the stream. Cannot fail. */
+void stream_down(struct streams *streams, unsigned slot);
+void streams_set_retire(struct streams *streams, enum stream_retire how,
+			unsigned idle_seconds);
+enum stream_retire streams_retire(const struct streams *streams,
+				  unsigned *ret_idle_seconds);
+/* Frees kept streams whose idle time has passed (RETIRE_IDLE); any thread. */
+void streams_reap(struct streams *streams, uint64_t now_ns);
+
+/*
+ * A stream, locked. Prefers slot @hint, else any that is up; looks again when
+ * it finds one empty. NULL only when no slot is up. Blocks while all are used.
+ */
+struct stream *stream_get(struct streams *streams, unsigned hint);
+/* As stream_get() but never waits: NULL when none is free at once. */
+struct stream *stream_try(struct streams *streams, unsigned hint);
+void stream_put(struct streams *streams, struct stream *stream);
+
+/* Give every stream that is up or kept a context for @params; -ENOMEM and
+ * nothing changed. Called before sets_use(). */
+int streams_prepare(struct streams *streams,
+		    const struct codec_params *params) MUST_CHECK;
+
+/* Compress one page (@n bytes) with current set: bytes in @dst, or 0 when it
+ * would not save at least 1/16 (store it raw). @set from sets_enter(). */
+size_t stream_compress(struct stream *stream, unsigned set, const void *src,
+		       size_t n, void *dst);
+/* Decode an object of @set into exactly @n_dst bytes; 0 or -EIO. Works for any
+ * set, prepared or not: decoding needs contexts of every codec. */
+int stream_decompress(struct stream *stream, unsigned set, const void *src,
+		      size_t n, void *dst, size_t n_dst);
+
+/* Numbers for one slot. */
+struct stream_stats {
+	uint64_t held_bytes;  /* contexts and buffers, also of a kept stream */
+	uint64_t found_empty; /* times it was picked, locked and found empty */
+	bool up;
+};
+struct stream_stats stream_stats(struct streams *streams, unsigned slot);
+/* RAM of one stream for @params, for the budget, before it is made. */
+size_t stream_bytes(const struct codec_params *params);
+
+/*
+ * Test hook: called between pick and lock of stream_get() with the slot
+ * picked. NULL normally; costs one relaxed load.
+ */
+extern void (*_Atomic stream_pick_hook)(unsigned slot);
+
+#endif
