@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store: pages of files, and the only meeting point of codec, pool and
+ * crew. A file here is a `body`: the root of its entries and its size.
+ *
+ * Layer 3. Knows nothing of names, FUSE or users. What is truth (bodies,
+ * twigs, leaves, fill words, objects) is in the arena; locks and sums are
+ * private.
+ *
+ * Locks: a file's rwlock (striped by file index) is held for reading over
+ * every read and write and for writing by whatever frees map nodes (cut,
+ * punch, discard); the lock of a page's group of 64 guards its entry word and
+ * is never held over a codec. No lock is shared by all workers.
+ *
+ * Errors everywhere: -ENOSPC (the size limit or mem_limit), -EIO (an object
+ * that does not decode; counted; the entry stays), -EFBIG (beyond
+ * FILE_MAX_BYTES).
+ */
+#ifndef SRC_STORE_STORE_H
+#define SRC_STORE_STORE_H
+
+#include "arena/arena.h"
+#include "base/compiler.h"
+#include "codec/stream.h"
+#include "pool/pool.h"
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Lives in an arena record of the file's owner; zeroes are an empty file. */
+struct body {
+	_Atomic uint64_t root;  /* map of entries: see store/map.h */
+	_Atomic uint64_t size;  /* bytes; what is beyond never shows */
+	_Atomic uint64_t pages; /* pages held (not holes): st_blocks / 8 */
+};
+
+/* A body and the number that its locks are chosen by. */
+struct file {
+	struct body *body;
+	uint32_t ix; /* inode or xattr record index; any stable number */
+};
+
+struct store;
+
+/* @limit_bytes: the size= limit, in bytes of pages held. -ENOMEM, -ENOSPC. */
+int store_new(struct arena *arena, struct pool *pool, struct sets *sets,
+	      uint64_t limit_bytes, struct store **ret_store) MUST_CHECK;
+void store_free(struct store *store); /* private state only */
+
+/*
+ * Up to @n bytes at @offset: how many are below the file's size in @ret_n,
+ * the rest of @buf untouched. Holes read as zeroes.
+ */
+int store_read(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, void *buf, size_t n, size_t *ret_n) MUST_CHECK;
+
+/*
+ * Write @n bytes; the file grows if they end beyond its size. On an error
+ * after some whole pages: 0 and how far it came in @ret_n (a short write);
+ * an error only when nothing was written. Whole pages are never read first.
+ * Two writes that overlap leave each page as one of them wrote it.
+ */
+int store_write(struct store *store, struct stream *stream, struct file file,
+		uint64_t offset, const void *buf, size_t n,
+		size_t *ret_n) MUST_CHECK;
+
+/* Set the size; what is cut off is freed before the return. */
+int store_truncate(struct store *store, struct stream *stream, struct file file,
+		   uint64_t size) MUST_CHECK;
+/* [offset, offset + n) becomes a hole; edges are zeroed; size stays. */
+int store_punch(struct store *store, struct stream *stream, struct file file,
+		uint64_t offset, uint64_t n) MUST_CHECK;
+/* [offset, offset + n) reads as zeroes and is held; @keep_size or grows. */
+int store_zero(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, uint64_t n, bool keep_size) MUST_CHECK;
+/* Holes in the range become held zero pages; all or nothing on -ENOSPC. */
+int store_allocate(struct store *store, struct stream *stream, struct file file,
+		   uint64_t offset, uint64_t n, bool keep_size) MUST_CHECK;
+/* SEEK_DATA or SEEK_HOLE from @offset; -ENXIO as lseek(2). */
+int store_seek(struct store *store, struct file file, uint64_t offset,
+	       int whence, uint64_t *ret_offset) MUST_CHECK;
+/* copy_file_range: as store_read then store_write page by page; holes stay
+ * holes. Ranges of one file must not overlap. */
+int store_copy(struct store *store, struct stream *stream, struct file from,
+	       uint64_t from_offset, struct file to, uint64_t to_offset,
+	       uint64_t n, uint64_t *ret_n) MUST_CHECK;
+/* Free everything of a body that nobody uses any more; it is zeroes then. */
+void store_discard(struct store *store, unsigned row, struct file file);
+
+/* --- small contents that are replaced whole: xattrs, symlink targets --- */
+
+/* Write @n bytes into the fresh, unpublished @body (size 0). */
+int store_fill_body(struct store *store, struct stream *stream,
+		    struct file file, const void *buf, size_t n) MUST_CHECK;
+
+/* --- numbers --- */
+
+struct store_file_info {
+	uint64_t logical_bytes;  /* pages held * 4096 */
+	uint64_t resident_bytes; /* objects with headers, map nodes */
+	uint64_t pages[4];       /* by enum codec_id */
+	uint64_t fill_pages;
+};
+void store_file_info(struct store *store, struct file file,
+		     struct store_file_info *ret_info);
+
+struct store_stats {
+	uint64_t pages_stored; /* held now: orig_data_size / 4096 */
+	uint64_t same_pages;   /* of them fill pages */
+	uint64_t huge_pages;   /* of them raw */
+	uint64_t compr_data_bytes;
+	uint64_t limit_bytes;
+	uint64_t pages_read, pages_written, pages_discarded; /* since start */
+	uint64_t bytes_read, bytes_written;
+	uint64_t huge_pages_since, pages_compacted;
+	uint64_t size_limit_hit, mem_limit_hit; /* ENOSPC by its cause */
+	uint64_t read_errors;
+	uint64_t retries; /* entry changed under a read-modify-write */
+};
+void store_stats(struct store *store, struct store_stats *ret_stats);
+uint64_t store_limit(const struct store *store);
+void store_set_limit(struct store *store, uint64_t limit_bytes);
+uint64_t store_pages_held(const struct store *store);
+
+/* --- life after attach: single-threaded --- */
+void store_rebuild_begin(struct store *store);
+/* Mark all that @file's body reaches. -EUCLEAN: a word that cannot be (then
+ * that page is made a hole that reads as EIO... see rebuild.c). */
+int store_rebuild_body(struct store *store, struct file file) MUST_CHECK;
+void store_rebuild_end(struct store *store);
+
+/* Walk one body and check it against the sums: 0 or -EUCLEAN. */
+int store_check_body(struct store *store, struct file file) MUST_CHECK;
+
+/* --- compaction: the caller walks the bodies it owns --- */
+/* False: nothing sparse enough; else call body for all and end. */
+bool store_compact_begin(struct store *store);
+void store_compact_body(struct store *store, struct stream *stream,
+			struct file file);
+void store_compact_end(struct store *store);
+/* True when waste is above the threshold: cheap, for a task's check. */
+bool store_wants_compaction(struct store *store);
+
+#endif
