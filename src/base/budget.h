@@ -23,6 +23,7 @@
 enum budget_use {
 	BUDGET_NORMAL,  /* new data: stops at limit - reserve */
 	BUDGET_RESERVE, /* needed to free or finish: stops at the limit */
+	BUDGET_FORCED,  /* there already (attach): never refused */
 };
 
 struct budget {

@@ -9,6 +9,8 @@
 #ifndef SRC_BASE_COMPILER_H
 #define SRC_BASE_COMPILER_H
 
+#include <stddef.h>
+
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NORETURN __attribute__((noreturn))
@@ -34,6 +36,7 @@
 	__attribute__((release_shared_capability(__VA_ARGS__)))
 #define REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
 #define EXCLUDES(...) __attribute__((locks_excluded(__VA_ARGS__)))
+#define ASSERTS_HELD(...) __attribute__((assert_capability(__VA_ARGS__)))
 #define NO_LOCK_ANALYSIS __attribute__((no_thread_safety_analysis))
 #else
 #define CAPABILITY(x)
@@ -44,6 +47,7 @@
 #define RELEASES_SHARED(...)
 #define REQUIRES(...)
 #define EXCLUDES(...)
+#define ASSERTS_HELD(...)
 #define NO_LOCK_ANALYSIS
 #endif
 #define GUARDED_BY(lock)

@@ -45,22 +45,94 @@ struct CAPABILITY("rwlock") rwlock {
 	enum lock_class class;
 };
 
+#if DEBUG_INVARIANTS
+/* The calling thread's held locks: rank is checked before it may block. */
+void lock_check_rank(enum lock_class class);
+void lock_note_taken(const void *l, enum lock_class class);
+void lock_note_dropped(const void *l);
+#else
+static inline void lock_check_rank(enum lock_class class UNUSED)
+{
+}
+static inline void lock_note_taken(const void *l UNUSED,
+				   enum lock_class class UNUSED)
+{
+}
+static inline void lock_note_dropped(const void *l UNUSED)
+{
+}
+#endif
+
 void lock_init(struct lock *l, enum lock_class class);
 void lock_fini(struct lock *l);
-void lock_take(struct lock *l) ACQUIRES(l);
-bool lock_try(struct lock *l) TRY_ACQUIRES(true, l);
-void lock_drop(struct lock *l) RELEASES(l);
+
+/* The way of a taker that found the lock busy: count, then wait. */
+void lock_wait_busy(struct lock *l);
+
+/* Inline because it is on the path of every page. */
+static inline void lock_take(struct lock *l) ACQUIRES(l) NO_LOCK_ANALYSIS
+{
+	lock_check_rank(l->class);
+	if (unlikely(pthread_mutex_trylock(&l->mutex) != 0))
+		lock_wait_busy(l);
+	lock_note_taken(l, l->class);
+}
+
+/* Never waits, so the rank order does not bind it. */
+static inline bool lock_try(struct lock *l)
+	TRY_ACQUIRES(true, l) NO_LOCK_ANALYSIS
+{
+	if (pthread_mutex_trylock(&l->mutex) != 0)
+		return false;
+	lock_note_taken(l, l->class);
+	return true;
+}
+
+static inline void lock_drop(struct lock *l) RELEASES(l) NO_LOCK_ANALYSIS
+{
+	lock_note_dropped(l);
+	pthread_mutex_unlock(&l->mutex);
+}
 
 /* Invariant: the calling thread holds @l (checked in debug builds). */
-void lock_assert_held(const struct lock *l);
+void lock_assert_held(const struct lock *l) ASSERTS_HELD(l);
 
 /* Writers are preferred; a reader must not take the same lock again. */
 void rwlock_init(struct rwlock *l, enum lock_class class);
 void rwlock_fini(struct rwlock *l);
-void rwlock_read(struct rwlock *l) ACQUIRES_SHARED(l);
-void rwlock_read_end(struct rwlock *l) RELEASES_SHARED(l);
-void rwlock_write(struct rwlock *l) ACQUIRES(l);
-void rwlock_write_end(struct rwlock *l) RELEASES(l);
+void rwlock_read_busy(struct rwlock *l);
+void rwlock_write_busy(struct rwlock *l);
+
+static inline void rwlock_read(struct rwlock *l)
+	ACQUIRES_SHARED(l) NO_LOCK_ANALYSIS
+{
+	lock_check_rank(l->class);
+	if (unlikely(pthread_rwlock_tryrdlock(&l->rw) != 0))
+		rwlock_read_busy(l);
+	lock_note_taken(l, l->class);
+}
+
+static inline void rwlock_read_end(struct rwlock *l)
+	RELEASES_SHARED(l) NO_LOCK_ANALYSIS
+{
+	lock_note_dropped(l);
+	pthread_rwlock_unlock(&l->rw);
+}
+
+static inline void rwlock_write(struct rwlock *l) ACQUIRES(l) NO_LOCK_ANALYSIS
+{
+	lock_check_rank(l->class);
+	if (unlikely(pthread_rwlock_trywrlock(&l->rw) != 0))
+		rwlock_write_busy(l);
+	lock_note_taken(l, l->class);
+}
+
+static inline void rwlock_write_end(struct rwlock *l)
+	RELEASES(l) NO_LOCK_ANALYSIS
+{
+	lock_note_dropped(l);
+	pthread_rwlock_unlock(&l->rw);
+}
 
 /* A condition that goes with a struct lock; the clock is CLOCK_MONOTONIC. */
 struct cond {
@@ -68,6 +140,7 @@ struct cond {
 };
 void cond_init(struct cond *c);
 void cond_fini(struct cond *c);
+/* May wake without cause, as POSIX has it: call it in a loop. */
 void cond_wait(struct cond *c, struct lock *l) REQUIRES(l);
 /* False when @deadline_ns (clock_ns() time) passed first. */
 bool cond_wait_until(struct cond *c, struct lock *l, uint64_t deadline_ns)

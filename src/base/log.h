@@ -11,7 +11,9 @@
 #define SRC_BASE_LOG_H
 
 #include "base/compiler.h"
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_AT_ERROR = 3,
@@ -28,12 +30,16 @@ void log_setup(const char *name, enum log_target target, enum log_level most);
 
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* True when the caller may log again: at most 10 a minute per @site. */
+#define LOG_REPEATS_A_MINUTE 10u
+
+/* One call site: its minute's start and count in one word, so no lock. */
 struct log_site {
-	_Atomic unsigned long long window_start_ns;
-	_Atomic unsigned count;
+	_Atomic uint64_t window;
 };
+/* True when the caller may log again: at most 10 a minute per @site. */
 bool log_may_repeat(struct log_site *site);
+/* The same with the time given: @now_ns is a clock_ns() time. */
+bool log_may_repeat_at(struct log_site *site, uint64_t now_ns);
 
 #define log_error(...) log_write(LOG_AT_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_AT_WARNING, __VA_ARGS__)

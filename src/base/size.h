@@ -10,7 +10,8 @@
 /*
  * Bytes from @text: a number, a fraction allowed, then nothing or one of
  * K M G T P (or KiB.., 1024-based; KB.. is 1000-based), any case, or % of
- * @whole (0: no percentage allowed). -EINVAL malformed, -ERANGE too large.
+ * @whole (0: no percentage allowed). Cut to whole bytes. -EINVAL malformed,
+ * -ERANGE too large.
  */
 int size_parse(const char *text, uint64_t whole,
 	       uint64_t *ret_bytes) MUST_CHECK;
@@ -23,5 +24,11 @@ const char *size_format(uint64_t bytes, char text[SIZE_TEXT_MAX]);
 
 /* RAM of the machine, or of the cgroup that holds us if that is less. */
 uint64_t size_of_ram(void);
+/*
+ * The least memory limit of the cgroups that @cgroup_file (as
+ * /proc/self/cgroup) names, each and its parents looked up below @root (as
+ * /sys/fs/cgroup); UINT64_MAX when there is none.
+ */
+uint64_t size_of_cgroup(const char *cgroup_file, const char *root);
 
 #endif

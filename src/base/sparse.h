@@ -4,7 +4,8 @@
  * home of derived tables (name hash, bitmaps, span states).
  *
  * Reserving costs address space only; sparse_grow() charges the budget in
- * steps before the memory may be touched. Addresses never change.
+ * steps before the memory may be touched; what is not ready faults when it is
+ * touched. Addresses never change. Not locked: its owner's lock guards it.
  */
 #ifndef SRC_BASE_SPARSE_H
 #define SRC_BASE_SPARSE_H
@@ -19,7 +20,7 @@ struct sparse {
 	struct budget *budget;
 };
 
-#define SPARSE_STEP_BYTES (64u << 10)
+#define SPARSE_STEP_BYTES (16u << 10)
 
 /* -ENOMEM when there is no address space. Reads as zeroes. */
 int sparse_init(struct sparse *s, size_t reserve_bytes,

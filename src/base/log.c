@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Messages for people, each one write() so that lines do not mix.
+ *
+ * No lock and no heap of ours: set up once before threads start, read-only
+ * after.
+ */
+#include "base/log.h"
+#include "base/clock.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static const char *log_name = "foldfs";
+static enum log_target log_target = LOG_TO_STDERR;
+static enum log_level log_most = LOG_AT_NOTICE;
+static bool log_journal;
+
+/* Whether stderr is the journal's stream: JOURNAL_STREAM is DEVICE:INODE. */
+static bool stderr_is_journal(void)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return text && sscanf(text, "%llu:%llu", &dev, &ino) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev &&
+	       st.st_ino == ino;
+}
+
+void log_setup(const char *name, enum log_target target, enum log_level most)
+{
+	log_name = name;
+	log_target = target;
+	log_most = most;
+	log_journal = stderr_is_journal();
+	if (target == LOG_TO_SYSLOG)
+		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+static const char *level_text(enum log_level level)
+{
+	switch (level) {
+	case LOG_AT_ERROR:
+		return "error: ";
+	case LOG_AT_WARNING:
+		return "warning: ";
+	case LOG_AT_DEBUG:
+		return "debug: ";
+	case LOG_AT_NOTICE:
+	case LOG_AT_INFO:
+		break;
+	}
+	return "";
+}
+
+static void write_stderr(enum log_level level, const char *fmt, va_list args)
+	PRINTF_LIKE(2, 0);
+
+static void write_stderr(enum log_level level, const char *fmt, va_list args)
+{
+	char text[1024];
+	size_t most = sizeof(text) - 1;
+	int n;
+
+	if (log_journal)
+		n = snprintf(text, most, "<%d>", (int)level);
+	else
+		n = snprintf(text, most, "%s: %s", log_name, level_text(level));
+	if (n < 0 || (size_t)n >= most)
+		n = 0;
+	n += vsnprintf(text + n, most - (size_t)n, fmt, args);
+	/* A message too long is cut; its line still ends. */
+	if ((size_t)n >= most)
+		n = (int)most - 1;
+	text[n++] = '\n';
+	if (write(STDERR_FILENO, text, (size_t)n) < 0)
+		return;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list args;
+
+	if (level > log_most)
+		return;
+	va_start(args, fmt);
+	if (log_target == LOG_TO_SYSLOG)
+		vsyslog((int)level, fmt, args);
+	else
+		write_stderr(level, fmt, args);
+	va_end(args);
+	errno = saved;
+}
+
+/* The window word: start in ms above, count in the low 8 bits. */
+bool log_may_repeat_at(struct log_site *site, uint64_t now_ns)
+{
+	uint64_t now_ms = now_ns / 1000000;
+	uint64_t old =
+		atomic_load_explicit(&site->window, memory_order_relaxed);
+	uint64_t new;
+
+	do {
+		uint64_t count = old & 0xff;
+
+		if (count == 0 || now_ms - (old >> 8) >= 60000)
+			new = now_ms << 8 | 1;
+		else if (count < LOG_REPEATS_A_MINUTE)
+			new = old + 1;
+		else
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&site->window, &old, new, memory_order_relaxed,
+		memory_order_relaxed));
+	return true;
+}
+
+bool log_may_repeat(struct log_site *site)
+{
+	return log_may_repeat_at(site, clock_ns());
+}
