@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One mount from start to end: what main() asks of the file system.
+ *
+ * Layer 4. Builds budget, arena, pool, sets, streams, store and tree (engine),
+ * mounts, runs the workers, and takes all down again.
+ */
+#ifndef SRC_FS_FS_H
+#define SRC_FS_FS_H
+
+#include "codec/codec.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum fs_cache { FS_CACHE_THROUGH, FS_CACHE_WRITEBACK, FS_CACHE_NONE };
+
+struct fs_config {
+	const char *mountpoint; /* absolute */
+	const char *source;     /* fsname=; never NULL */
+	uint64_t size_bytes;
+	uint64_t mem_limit_bytes;
+	uint64_t nr_inodes; /* 0: no limit of its own */
+	mode_t mode;        /* of the root directory: 01777 by default */
+	uid_t uid;
+	gid_t gid;
+	struct codec_params compress;
+	unsigned workers; /* 0: auto */
+	enum fs_cache cache;
+	bool allow_other;
+	bool debug; /* every request on stderr */
+	/* Generic mount options for the kernel, comma separated, as nosuid,
+	 * nodev,ro,noexec...; never NULL, may be "". */
+	const char *kernel_options;
+};
+
+/*
+ * Mount and serve until unmounted or a signal (SIGINT, SIGTERM, SIGHUP) asks
+ * to end. @ready is called once, with 0 when the mount answers requests;
+ * on a failed start it is not called. Errors are logged here with their cause.
+ * Returns 0 after a clean end, else -errno (EPERM, ENOENT, ENOTDIR: about the
+ * mountpoint; others: the system).
+ */
+int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg);
+
+#endif
