@@ -13,26 +13,33 @@
 #define SRC_ARENA_ARENA_H
 
 #include "base/budget.h"
+#include "base/check.h"
 #include "base/compiler.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * The record tables. Record sizes are in arena.c beside the reason of each;
- * the owner of a table static_asserts that its record fits.
- */
+/* The record tables. An owner static_asserts that its record fits. */
 enum arena_table {
-	TABLE_INODES, /* tree: 160 bytes */
-	TABLE_NAMES,  /* tree: directory entries with names <= 36: 64 bytes */
-	TABLE_LONGNAMES, /* tree: the same with names <= 255: 320 bytes */
-	TABLE_XATTRS,    /* tree: the body of one inode's xattrs: 64 bytes */
-	TABLE_OPS,       /* tree: requests under way and their replies: 128 */
-	TABLE_TWIGS,     /* store: 8 entries: 64 bytes */
-	TABLE_LEAVES,    /* store: 64 entries or 64 children: 512 bytes */
-	TABLE_FILLS,     /* store: fill words that fit no entry: 8 bytes */
+	TABLE_INODES,    /* tree */
+	TABLE_NAMES,     /* tree: directory entries with names <= 36 */
+	TABLE_LONGNAMES, /* tree: the same with names <= 255 */
+	TABLE_XATTRS,    /* tree: the body of one inode's xattrs */
+	TABLE_OPS,       /* tree: requests under way and their replies */
+	TABLE_TWIGS,     /* store: 8 entries */
+	TABLE_LEAVES,    /* store: 64 entries or 64 children */
+	TABLE_FILLS,     /* store: fill words that fit no entry */
 	TABLE_NR
 };
+
+#define INODE_RECORD_BYTES 160u
+#define NAME_RECORD_BYTES 64u
+#define LONGNAME_RECORD_BYTES 320u
+#define XATTR_RECORD_BYTES 64u
+#define OP_RECORD_BYTES 128u
+#define TWIG_RECORD_BYTES 64u
+#define LEAF_RECORD_BYTES 512u
+#define FILL_RECORD_BYTES 8u
 
 /* Index of no record: table_alloc() never gives it. */
 #define RECORD_NONE 0u
@@ -48,6 +55,11 @@ enum arena_word {
 
 struct arena;
 
+/* What table_at() needs; the rest of struct arena is src/arena's own. */
+struct arena_view {
+	char *records[TABLE_NR];
+};
+
 /*
  * Two new memfds. @pool_bytes is the largest size the pool may ever have
  * (rounded up to 256 KiB), address space and not memory. Charges the budget for
@@ -59,8 +71,10 @@ int arena_new(uint64_t pool_bytes, struct budget *budget,
 /*
  * Map an arena that another life made. Takes over copies of the descriptors.
  * All tables are as after table_scan_begin(): each owner must mark what is
- * used and end the scan. Charges the budget by force for what the files hold.
- * -EINVAL: not an arena of this version; -ENOMEM, -EMFILE.
+ * used and end the scan. Charges the budget by force for the superblock and
+ * the span words now, for records as they are marked; what the pool holds is
+ * charged by its owner. -EINVAL: not an arena of this version; -ENOMEM,
+ * -EMFILE.
  */
 int arena_attach(int meta_fd, int pool_fd, struct budget *budget,
 		 struct arena **ret_arena) MUST_CHECK;
@@ -89,18 +103,48 @@ uint64_t arena_charged_bytes(const struct arena *arena);
 
 /*
  * A free record, zeroed, never RECORD_NONE. Charges the budget when the table
- * must grow. -ENOSPC (budget or table full). Takes the table's lock; no heap
- * call. Nobody else finds the record until the caller publishes its index.
+ * must grow. -ENOSPC (budget or table full), -ENOMEM (the system has no
+ * memory for what the budget allows). Takes the table's lock; no heap call.
+ * Nobody else finds the record until the caller publishes its index.
  */
 int table_alloc(struct arena *arena, enum arena_table table,
 		enum budget_use use, uint32_t *ret_ix) MUST_CHECK;
 /* Give a record back: nothing may refer to it any more. Cannot fail. */
 void table_free(struct arena *arena, enum arena_table table, uint32_t ix);
-/* The record; valid while allocated. @ix below the table's capacity. */
-void *table_at(const struct arena *arena, enum arena_table table, uint32_t ix);
+
+static inline size_t table_record_bytes(enum arena_table table)
+{
+	static const uint16_t bytes[TABLE_NR] = {
+		[TABLE_INODES] = INODE_RECORD_BYTES,
+		[TABLE_NAMES] = NAME_RECORD_BYTES,
+		[TABLE_LONGNAMES] = LONGNAME_RECORD_BYTES,
+		[TABLE_XATTRS] = XATTR_RECORD_BYTES,
+		[TABLE_OPS] = OP_RECORD_BYTES,
+		[TABLE_TWIGS] = TWIG_RECORD_BYTES,
+		[TABLE_LEAVES] = LEAF_RECORD_BYTES,
+		[TABLE_FILLS] = FILL_RECORD_BYTES,
+	};
+
+	return bytes[table];
+}
+
+/* Records there can be, RECORD_NONE counted: valid indexes are below. */
 uint32_t table_capacity(const struct arena *arena, enum arena_table table);
-size_t table_record_bytes(enum arena_table table);
-/* Records in use now; one past the highest index ever used in this arena. */
+
+/*
+ * The record; valid while allocated. @ix below the table's capacity. Inline:
+ * with a constant @table it is one load and one multiplication.
+ */
+static inline void *table_at(const struct arena *arena, enum arena_table table,
+			     uint32_t ix)
+{
+	const struct arena_view *view = (const void *)arena;
+
+	debug_invariant(ix != RECORD_NONE && ix < table_capacity(arena, table));
+	return view->records[table] + ix * table_record_bytes(table);
+}
+
+/* Records in use now, and one past the highest index ever used in this arena. */
 uint64_t table_used(const struct arena *arena, enum arena_table table);
 uint32_t table_end(const struct arena *arena, enum arena_table table);
 /* True if @ix is allocated (derived; for checks and after a scan). */
