@@ -131,8 +131,10 @@ size_t heap_resident_bytes(void)
 	return read_size("stats.resident");
 }
 
+/* What a thread has in its cache counts as allocated: ours goes first. */
 size_t heap_arena_bytes(unsigned arena)
 {
+	mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	refresh();
 	return read_arena_size(arena, "small.allocated") +
 	       read_arena_size(arena, "large.allocated");
@@ -179,12 +181,11 @@ int heap_arena_new(unsigned *ret_arena)
 }
 
 /*
- * What a thread has in its cache counts as allocated, so an arena without
- * allocated bytes is referred to by nobody and can go whole.
+ * An arena without allocated bytes is in no thread's cache either: nobody
+ * refers to it and it can go whole.
  */
 void heap_arena_free(unsigned arena)
 {
-	mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	if (heap_arena_bytes(arena) != 0 || command_arena(arena, "destroy"))
 		park(arena);
 }

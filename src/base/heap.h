@@ -54,13 +54,25 @@ bool heap_fault_hit(void);
  * An arena of the allocator for one worker slot, so that what the slot holds
  * is counted apart and given back whole. heap_arena_new() gives its index in
  * @ret_arena, or -ENOMEM; builds without jemalloc count by hand and behave
- * the same. heap_arena_enter() makes it the calling thread's arena until
- * heap_arena_leave().
+ * the same.
  */
 int heap_arena_new(unsigned *ret_arena) MUST_CHECK;
+/*
+ * No thread may be in it. Memory of it that is still allocated stays valid;
+ * only the arena is then kept aside instead of destroyed.
+ */
 void heap_arena_free(unsigned arena);
+/*
+ * What the calling thread allocates until heap_arena_leave() comes from
+ * @arena; it may be freed anywhere. For set-up, not for a thread's whole life:
+ * the thread has no cache of small pieces in between. Does not nest.
+ */
 void heap_arena_enter(unsigned arena);
 void heap_arena_leave(void);
+/*
+ * Bytes allocated from @arena and not freed. Pieces of 32 KiB and less that
+ * another thread freed count until that thread's cache lets go of them.
+ */
 size_t heap_arena_bytes(unsigned arena);
 
 #endif
