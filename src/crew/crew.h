@@ -8,6 +8,18 @@
  * step of going up is the worker's thread. Retirement travels as work: the
  * slot's leave descriptor becomes readable and the worker returns at its
  * loop's edge; nothing is ever cancelled. Knows no codec and no FUSE.
+ *
+ *	OFFLINE -> COMING	crew_set(), crew_change(): steps go up
+ *	COMING  -> OFFLINE	a step or the thread failed: unwound
+ *	COMING  -> RUNNING	the thread is there
+ *	RUNNING -> LEAVING	crew_set(), crew_change(), crew_stop()
+ *	RUNNING -> ENDED	run() returned by itself
+ *	LEAVING -> OFFLINE	thread joined, steps went down
+ *	ENDED   -> OFFLINE	the same, at the next change or stop
+ *
+ * Steps run in the thread that asked for the change, never two at once. No
+ * lock but the request lock is held over them, so they may take any lock of
+ * a higher rank than LOCK_CREW_STATE and may read the crew's numbers.
  */
 #ifndef SRC_CREW_CREW_H
 #define SRC_CREW_CREW_H
@@ -55,15 +67,22 @@ void crew_free(struct crew *crew);
  * other, lowest free slot first up and highest first down. Returns when they
  * run or are gone. -EBUSY: @target 0 (the last worker cannot be removed),
  * -EINVAL: above CREW_MAX, -ESHUTDOWN: the crew is stopping, else what a step
- * said (then as many run as came up). Not from a worker's own thread: that is
- * an invariant. One change at a time; others wait.
+ * said, -EAGAIN for the thread (then as many run as came up). Not from a
+ * worker's own thread: that is an invariant, for it might have to wait for
+ * itself; a worker hands the wish to another thread. One change at a time;
+ * others wait.
  */
 int crew_set(struct crew *crew, unsigned target) MUST_CHECK;
+/* The same relative to what runs when its turn comes; all or nothing at the
+ * ends: -EBUSY when none would be left, -EINVAL when too many. */
 int crew_change(struct crew *crew, int by) MUST_CHECK;
-/* Tell all to leave, wait for them, refuse every later change. */
+/* Tell all to leave, wait for them, refuse every later change; one that is
+ * under way stops at its next step. Idempotent. Not from a worker. */
 void crew_stop(struct crew *crew);
 /* Block until every running worker has ended by itself or crew_stop(). */
 void crew_wait_ended(struct crew *crew);
+/* True in a worker's own thread, of any crew. */
+bool crew_in_worker(void);
 
 unsigned crew_count(struct crew *crew); /* running */
 
@@ -76,6 +95,10 @@ struct crew_slot_info {
 	enum crew_slot_state state;
 	pid_t tid;         /* 0: no thread */
 	uint64_t times_up; /* how often it has come up */
+	/* The last failure to come up: the step's name, or "crew:thread";
+	 * NULL: none since it last came up. */
+	const char *failed_step;
+	int failed_with; /* negative errno */
 };
 struct crew_slot_info crew_slot_info(struct crew *crew, unsigned slot);
 const char *crew_state_name(enum crew_slot_state state);
