@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The program: reads the command line, goes to the background, runs the mount.
+ *
+ * Everything that can be wrong with the call is found before anything is
+ * started, so that it is said on the user's terminal with exit code 1.
+ */
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "daemon.h"
+#include "fs/fs.h"
+#include "options_argv.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What the mount is started with; lives as long as the process. */
+struct start {
+	struct fs_config config;
+	struct daemon daemon;
+	bool announced;
+	char mountpoint[PATH_MAX];
+	char kernel_options[OPTIONS_KERNEL_MAX];
+};
+
+static const char *const cache_names[] = {
+	[FS_CACHE_THROUGH] = "through",
+	[FS_CACHE_WRITEBACK] = "writeback",
+	[FS_CACHE_NONE] = "none",
+};
+
+static void say_what_is_mounted(const struct fs_config *config)
+{
+	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
+	char codec[CODEC_TEXT_MAX], workers[16] = "auto";
+
+	if (config->workers)
+		snprintf(workers, sizeof(workers), "%u", config->workers);
+	log_notice("%s: up to %s logical in at most %s RAM, %s, %s worker%s, "
+		   "cache %s",
+		   config->mountpoint, size_format(config->size_bytes, size),
+		   size_format(config->mem_limit_bytes, limit),
+		   codec_format(&config->compress, codec), workers,
+		   config->workers == 1 ? "" : "s", cache_names[config->cache]);
+}
+
+static void on_ready(void *arg)
+{
+	struct start *start = arg;
+
+	start->announced = true;
+	daemon_ready(&start->daemon);
+	say_what_is_mounted(&start->config);
+}
+
+static int exit_code_of(int r)
+{
+	switch (-r) {
+	case 0:
+		return EXIT_CODE_OK;
+	case EPERM:
+	case EACCES:
+		return EXIT_CODE_USAGE;
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+	case EAGAIN:
+		return EXIT_CODE_SYSTEM;
+	}
+	return EXIT_CODE_MOUNT;
+}
+
+static int fail_usage(const char *error)
+{
+	log_error("%s", error);
+	fputs("Try 'foldfs --help'.\n", stderr);
+	return EXIT_CODE_USAGE;
+}
+
+/* Stdout may be full or closed: help that nobody could read has failed. */
+static int end_of_output(void)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return EXIT_CODE_SYSTEM;
+	return EXIT_CODE_OK;
+}
+
+static int find_mountpoint(const char *path, char absolute[PATH_MAX])
+{
+	struct stat st;
+
+	if (!realpath(path, absolute) || stat(absolute, &st) < 0) {
+		int r = -errno;
+
+		log_error("mount point %s: %s%s", path, strerror(-r),
+			  r == -ENOTCONN ? " (a dead mount: umount it first)"
+					 : "");
+		return r;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		log_error("mount point %s: %s", path, strerror(ENOTDIR));
+		return -ENOTDIR;
+	}
+	return 0;
+}
+
+static void fill_config(struct start *start, const struct options *o,
+			const struct command *c)
+{
+	start->config = (struct fs_config){
+		.mountpoint = start->mountpoint,
+		.source = o->fsname   ? o->fsname
+			  : c->source ? c->source
+				      : "foldfs",
+		.size_bytes = o->size_bytes,
+		.mem_limit_bytes = o->mem_limit_bytes,
+		.nr_inodes = o->nr_inodes,
+		.mode = o->mode,
+		.uid = o->uid,
+		.gid = o->gid,
+		.compress = o->compress,
+		.workers = o->workers,
+		.cache = o->cache,
+		.allow_other = o->allow_other,
+		.debug = c->debug,
+		.kernel_options = options_kernel(o, start->kernel_options),
+	};
+}
+
+static int run(struct start *start, const char *name, bool foreground)
+{
+	int r;
+
+	start->daemon.pipe_fd = -1;
+	if (!foreground) {
+		r = daemon_begin(&start->daemon, name);
+		if (r < 0) {
+			log_error("cannot start: %s", strerror(-r));
+			return EXIT_CODE_SYSTEM;
+		}
+	}
+	r = fs_run(&start->config, on_ready, start);
+	if (!start->announced)
+		daemon_failed(&start->daemon, exit_code_of(r));
+	return exit_code_of(r);
+}
+
+static int mount_it(const struct command *c, const struct options *o,
+		    const char *name)
+{
+	static struct start start;
+	int r;
+
+	r = find_mountpoint(c->mountpoint, start.mountpoint);
+	if (r < 0)
+		return exit_code_of(r);
+	fill_config(&start, o, c);
+	if (c->verbose)
+		log_notice("%s on %s", start.config.source, start.mountpoint);
+	if (c->fake)
+		return EXIT_CODE_OK;
+	return run(&start, name, c->foreground);
+}
+
+int main(int argc, char *argv[])
+{
+	const char *name = command_name(argv[0]);
+	struct options options;
+	struct command command;
+	int r, code;
+
+	if (daemon_open_std() < 0)
+		return EXIT_CODE_SYSTEM;
+	log_setup(name, LOG_TO_STDERR, LOG_AT_NOTICE);
+	options_init(&options, size_of_ram(), geteuid() == 0);
+	r = command_parse(&command, &options, argc, argv);
+	if (r == -ENOMEM) {
+		log_error("%s", strerror(ENOMEM));
+		code = EXIT_CODE_SYSTEM;
+	} else if (r < 0) {
+		code = fail_usage(options.error);
+	} else if (command.verb == COMMAND_HELP) {
+		command_help(stdout);
+		code = end_of_output();
+	} else if (command.verb == COMMAND_VERSION) {
+		printf("foldfs %s\n", FOLDFS_VERSION);
+		code = end_of_output();
+	} else {
+		if (command.debug)
+			log_setup(name, LOG_TO_STDERR, LOG_AT_DEBUG);
+		code = mount_it(&command, &options, name);
+	}
+	options_fini(&options);
+	return code;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Our own options, one parser each, and the table that holds them.
+ *
+ * A parser changes nothing when it fails. What it says is -EINVAL or -ERANGE;
+ * the sentence for people is made in one place, in options.c.
+ */
+#include "base/heap.h"
+#include "base/page.h"
+#include "base/size.h"
+#include "options_int.h"
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EIB (UINT64_C(1) << 60)
+#define WORKERS_MAX 64u
+/* Record indexes are 32 bits and two of them mean something else. */
+#define INODES_MAX UINT64_C(4294967294)
+
+static int parse_bytes(const char *value, uint64_t whole, uint64_t min,
+		       uint64_t max, uint64_t *ret_bytes)
+{
+	uint64_t bytes;
+	int r;
+
+	r = size_parse(value, whole, &bytes);
+	if (r < 0)
+		return r;
+	if (bytes < min || bytes > max)
+		return -ERANGE;
+	*ret_bytes = bytes;
+	return 0;
+}
+
+static int parse_size(struct options *o, const char *value)
+{
+	return parse_bytes(value, o->ram_bytes, 4 * KIB, 4 * EIB,
+			   &o->size_bytes);
+}
+
+static int parse_mem_limit(struct options *o, const char *value)
+{
+	return parse_bytes(value, o->ram_bytes, MIB, 16 * TIB,
+			   &o->mem_limit_bytes);
+}
+
+static int parse_nr_inodes(struct options *o, const char *value)
+{
+	return parse_bytes(value, 0, 0, INODES_MAX, &o->nr_inodes);
+}
+
+/* All of @value as a number of @base up to @max. */
+static int parse_number(const char *value, int base, unsigned long max,
+			unsigned long *ret_number)
+{
+	unsigned long number;
+	char *end;
+
+	/* strtoul() would take spaces and signs, and wrap what is negative. */
+	if (*value < '0' || *value > '9')
+		return -EINVAL;
+	errno = 0;
+	number = strtoul(value, &end, base);
+	if (*end != '\0')
+		return -EINVAL;
+	if (errno != 0 || number > max)
+		return -ERANGE;
+	*ret_number = number;
+	return 0;
+}
+
+static int parse_mode(struct options *o, const char *value)
+{
+	unsigned long mode;
+	int r;
+
+	r = parse_number(value, 8, 07777, &mode);
+	if (r == 0)
+		o->mode = (mode_t)mode;
+	return r;
+}
+
+static int parse_uid(struct options *o, const char *value)
+{
+	struct passwd *user;
+	unsigned long id;
+	int r;
+
+	/* The last one is (uid_t)-1, which means "nobody given". */
+	r = parse_number(value, 10, UINT32_MAX - 1, &id);
+	if (r == 0)
+		o->uid = (uid_t)id;
+	if (r != -EINVAL)
+		return r;
+	user = getpwnam(value);
+	if (!user)
+		return options_fail(o, "there is no such user");
+	o->uid = user->pw_uid;
+	return 0;
+}
+
+static int parse_gid(struct options *o, const char *value)
+{
+	struct group *group;
+	unsigned long id;
+	int r;
+
+	r = parse_number(value, 10, UINT32_MAX - 1, &id);
+	if (r == 0)
+		o->gid = (gid_t)id;
+	if (r != -EINVAL)
+		return r;
+	group = getgrnam(value);
+	if (!group)
+		return options_fail(o, "there is no such group");
+	o->gid = group->gr_gid;
+	return 0;
+}
+
+static int parse_compress(struct options *o, const char *value)
+{
+	struct codec_params params = {.id = CODEC_RAW};
+	const struct codec_ops *ops;
+	int r;
+
+	r = codec_parse(value, &params);
+	if (r == 0)
+		o->compress = params;
+	if (r != -ERANGE)
+		return r == -ENOENT ? -EINVAL : r;
+	ops = codec_ops(params.id);
+	if (!ops)
+		return -EINVAL;
+	return options_fail(o, "%s takes %d to %d", ops->name, ops->level_min,
+			    ops->level_max);
+}
+
+static int parse_workers(struct options *o, const char *value)
+{
+	unsigned long workers = 0;
+	int r;
+
+	if (strcmp(value, "auto") != 0) {
+		r = parse_number(value, 10, WORKERS_MAX, &workers);
+		if (r < 0)
+			return r;
+		if (workers == 0)
+			return -ERANGE;
+	}
+	o->workers = (unsigned)workers;
+	return 0;
+}
+
+static int parse_cache(struct options *o, const char *value)
+{
+	if (strcmp(value, "through") == 0)
+		o->cache = FS_CACHE_THROUGH;
+	else if (strcmp(value, "writeback") == 0)
+		o->cache = FS_CACHE_WRITEBACK;
+	else if (strcmp(value, "none") == 0)
+		o->cache = FS_CACHE_NONE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_config(struct options *o, const char *value)
+{
+	return options_take_file(o, value);
+}
+
+static int parse_fsname(struct options *o, const char *value)
+{
+	char *name;
+
+	if (strlen(value) > 255)
+		return -ERANGE;
+	name = heap_strdup(value);
+	if (!name)
+		return -ENOMEM;
+	heap_free(o->fsname);
+	o->fsname = name;
+	return 0;
+}
+
+static int parse_subtype(struct options *o UNUSED, const char *value)
+{
+	return strcmp(value, "foldfs") == 0 ? 0 : -EINVAL;
+}
+
+static int parse_allow_other(struct options *o, const char *value UNUSED)
+{
+	o->allow_other = true;
+	return 0;
+}
+
+const struct option_info option_table[OPTION_NR] = {
+#define OPTION(name, value, right, help)                                       \
+	[OPTION_##name] = {#name, value, right, help, parse_##name},
+#include "options.def"
+#undef OPTION
+};
+
+void options_help(FILE *out)
+{
+	fputs("Options of foldfs (-o NAME=VALUE,...):\n", out);
+	for (unsigned i = 0; i < OPTION_NR; i++) {
+		const struct option_info *info = &option_table[i];
+		char head[32];
+
+		snprintf(head, sizeof(head), "%s%s%s", info->name,
+			 info->value ? "=" : "",
+			 info->value ? info->value : "");
+		fprintf(out, "  %-16s %s\n", head, info->help);
+		if (info->right[0])
+			fprintf(out, "  %-16s   (%s)\n", "", info->right);
+	}
+	fputs("\n", out);
+	generic_help(out);
+}
