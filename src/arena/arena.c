@@ -232,7 +232,7 @@ static int dup_fd(int fd, int *ret_fd)
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
 	if (copy < 0)
-		return errno == EMFILE ? -EMFILE : -EINVAL;
+		return errno == EBADF ? -EINVAL : -EMFILE;
 	*ret_fd = copy;
 	return 0;
 }

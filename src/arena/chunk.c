@@ -55,8 +55,10 @@ uint32_t chunk_nr(enum arena_table table)
 uint32_t chunk_top(const struct arena *arena, enum arena_table table)
 {
 	unsigned shift = table_shapes[table].chunk_shift;
+	uint32_t end = table_end(arena, table);
 
-	return (table_end(arena, table) + (1u << shift) - 1) >> shift;
+	/* RECORD_NONE alone needs no chunk. */
+	return end <= 1 ? 0 : (end + (1u << shift) - 1) >> shift;
 }
 
 uint32_t chunk_room(enum arena_table table, uint32_t chunk)
