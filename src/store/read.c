@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading: up to a batch of pages of one group is copied out under one pass
+ * of the locks, then decoded straight into the caller's buffer.
+ */
+#include "store/state.h"
+#include <errno.h>
+#include <string.h>
+
+/* One pass: part of a group, cut at the ends to the bytes asked for. */
+struct pass {
+	uint64_t offset;
+	size_t n;
+	char *dst;
+	uint64_t first;
+	unsigned pages;
+	struct fetched page[STREAM_BATCH];
+};
+
+/* Offsets of page @i's bytes in the caller's buffer and in the page. */
+static char *pass_target(const struct pass *pass, unsigned i,
+			 unsigned *ret_from, unsigned *ret_n)
+{
+	uint64_t start = (pass->first + i) << PAGE_SHIFT;
+	uint64_t from = start > pass->offset ? start : pass->offset;
+	uint64_t to = pass->offset + pass->n;
+
+	if (to > start + PAGE_BYTES)
+		to = start + PAGE_BYTES;
+	*ret_from = (unsigned)(from - start);
+	*ret_n = (unsigned)(to - from);
+	return pass->dst + (from - pass->offset);
+}
+
+/* A read makes the page young and lets go of claims; lost pages have no slot
+ * of their own to say so in. */
+static void touch(_Atomic uint64_t *slot, uint64_t word)
+{
+	if ((word & ENTRY_SOFT) && entry_is_held(word))
+		atomic_store_explicit(slot, word & ~ENTRY_SOFT,
+				      memory_order_relaxed);
+}
+
+static void copy_out(struct store *store, struct stream *stream,
+		     struct file file, struct pass *pass)
+{
+	struct rwlock *lock = store_file_lock(store, file);
+	struct lock *group = store_group_lock(store, file, pass->first);
+	_Atomic uint64_t *slots;
+	unsigned have = 0;
+
+	rwlock_read(lock);
+	lock_take(group);
+	slots = map_slots(store->arena, file.body, pass->first, &have);
+	for (unsigned i = 0; i < pass->pages; i++) {
+		unsigned from, n;
+		char *dst = pass_target(pass, i, &from, &n);
+		uint64_t word = 0;
+
+		if (slots && i < have) {
+			word = atomic_load_explicit(&slots[i],
+						    memory_order_acquire);
+			touch(&slots[i], word);
+		}
+		fetch(store, word, stream->scratch, stream->out[i],
+		      n == PAGE_BYTES ? dst : NULL, &pass->page[i]);
+	}
+	lock_drop(group);
+	rwlock_read_end(lock);
+}
+
+static int decode_all(struct store *store, struct stream *stream,
+		      struct pass *pass)
+{
+	for (unsigned i = 0; i < pass->pages; i++) {
+		unsigned from, n;
+		char *dst = pass_target(pass, i, &from, &n);
+		char *page = n == PAGE_BYTES ? dst : stream->page;
+		int err = fetch_decode(store, stream, &pass->page[i], page);
+
+		if (err)
+			return err;
+		if (page != dst)
+			memcpy(dst, page + from, n);
+	}
+	return 0;
+}
+
+/* As much as one pass can take of @n bytes at @offset. */
+static void pass_plan(struct pass *pass, uint64_t offset, char *dst, size_t n)
+{
+	uint64_t first = page_of(offset);
+	uint64_t end = (first | (GROUP_PAGES - 1)) + 1;
+
+	if (end - first > STREAM_BATCH)
+		end = first + STREAM_BATCH;
+	if (n > (end << PAGE_SHIFT) - offset)
+		n = (end << PAGE_SHIFT) - offset;
+	pass->offset = offset;
+	pass->n = n;
+	pass->dst = dst;
+	pass->first = first;
+	pass->pages = (unsigned)(page_of(offset + n - 1) - first + 1);
+}
+
+int store_read(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, void *buf, size_t n, size_t *ret_n)
+{
+	uint64_t size =
+		atomic_load_explicit(&file.body->size, memory_order_acquire);
+	char *dst = buf;
+	struct pass pass;
+	size_t done;
+	int err;
+
+	if (offset >= size)
+		n = 0;
+	else if (n > size - offset)
+		n = size - offset;
+	for (done = 0; done < n; done += pass.n) {
+		pass_plan(&pass, offset + done, dst + done, n - done);
+		copy_out(store, stream, file, &pass);
+		err = decode_all(store, stream, &pass);
+		if (err)
+			return err;
+		store_count(store, stream->row, COUNT_PAGES_READ, pass.pages);
+	}
+	store_count(store, stream->row, COUNT_BYTES_READ, (int64_t)n);
+	*ret_n = n;
+	return 0;
+}

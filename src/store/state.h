@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the store's files share: its private state, its locks and the steps
+ * that several of them take. Nothing of this is for other folders.
+ *
+ * Order of locks: one file lock, then one group lock, never two of a kind.
+ * The pool's, the tables' and the sets' locks come below both.
+ */
+#ifndef SRC_STORE_STATE_H
+#define SRC_STORE_STATE_H
+
+#include "base/lock.h"
+#include "base/tally.h"
+#include "store/map.h"
+#include "store/store.h"
+
+#define STRIPES 256u
+
+/* A lock to a cache line: neighbours must not slow each other down. */
+struct group_stripe {
+	struct lock lock;
+} CACHE_ALIGNED;
+
+struct file_stripe {
+	struct rwlock lock;
+} CACHE_ALIGNED;
+
+/* Columns of the tally. The first three are sums that also go down. */
+enum store_column {
+	SUM_SAME,  /* fill pages held */
+	SUM_HUGE,  /* raw pages held */
+	SUM_BYTES, /* bytes of objects */
+	COUNT_PAGES_READ,
+	COUNT_PAGES_WRITTEN,
+	COUNT_PAGES_DISCARDED,
+	COUNT_BYTES_READ,
+	COUNT_BYTES_WRITTEN,
+	COUNT_HUGE_SINCE,
+	COUNT_COMPACTED,
+	COUNT_SIZE_LIMIT_HIT,
+	COUNT_MEM_LIMIT_HIT,
+	COUNT_READ_ERRORS,
+	COUNT_RETRIES,
+};
+
+struct store {
+	struct arena *arena;
+	struct pool *pool;
+	struct sets *sets;
+	_Atomic uint64_t limit_bytes;
+	/* Pages held by all bodies: written only when a hole is filled or
+	 * made, so rewriting pages shares no line. */
+	_Atomic uint64_t held CACHE_ALIGNED;
+	struct group_stripe group[STRIPES];
+	struct file_stripe file[STRIPES];
+	struct tally tally;
+};
+
+static inline void store_count(struct store *store, unsigned row,
+			       enum store_column column, int64_t n)
+{
+	tally_add(&store->tally, row, column, (uint64_t)n);
+}
+
+/* --- store.c --- */
+
+struct rwlock *store_file_lock(struct store *store, struct file file);
+/* Of the group that holds @page. */
+struct lock *store_group_lock(struct store *store, struct file file,
+			      uint64_t page);
+/* Take up to @n pages of the size limit; gives how many were left. */
+uint64_t store_charge(struct store *store, uint64_t n);
+void store_uncharge(struct store *store, uint64_t n);
+/* The file is at least @end bytes long now. */
+void body_grow(struct body *body, uint64_t end);
+
+/* --- books.c: what leaves the store --- */
+
+/* Objects and records to free, and what they were worth in the sums. */
+struct books {
+	struct store *store;
+	unsigned row;
+	unsigned n_handles;
+	unsigned set; /* whose objects the next count is about */
+	int64_t set_objects;
+	int64_t same, huge, bytes;
+	uint64_t pages; /* held pages among what went */
+	struct handle handle[POOL_BATCH_MAX];
+};
+
+void books_begin(struct books *books, struct store *store, unsigned row);
+/* @word is in no slot any more: free what it owns, at the latest at the end.
+ * No lock is needed; a group lock may be held. */
+void books_gone(struct books *books, uint64_t word);
+void books_end(struct books *books);
+/* The same for what map_take() cut off: frees it, uncharges the pages and
+ * counts them as discarded. */
+void books_free_taken(struct store *store, unsigned row, struct body *body,
+		      struct map_taken *taken);
+
+/* --- fetch.c: from an entry to bytes --- */
+
+/* A page's content, copied out from under its lock. */
+struct fetched {
+	uint64_t fill;    /* when @data is NULL and err is 0 */
+	const char *data; /* compressed bytes; NULL: fill */
+	size_t n_bytes;
+	unsigned length; /* decoded bytes; the page's rest is zeroes */
+	unsigned set;
+	int err; /* -EIO: the page is lost */
+};
+
+/*
+ * Copy out what @word names; its group lock is held. Bytes go to @out
+ * (STREAM_SLOT_BYTES), or to @raw_out when they are a whole raw page and
+ * @raw_out is not NULL. @scratch: for the pool.
+ */
+void fetch(struct store *store, uint64_t word, void *scratch, char *out,
+	   char *raw_out, struct fetched *ret);
+/* Decode to the first @n bytes of @page, a buffer of PAGE_BYTES (of @n bytes
+ * if @n is PAGE_BYTES or the content is no longer than that). -EIO: counted. */
+int fetch_decode(struct store *store, struct stream *stream,
+		 const struct fetched *from, char *page) MUST_CHECK;
+
+/* --- fresh.c: from bytes to an entry --- */
+
+/* One page's new content on its way in. */
+struct fresh {
+	uint64_t word; /* the entry; generation 0 */
+	uint64_t fill;
+	const void *data; /* NULL: a fill page */
+	uint32_t n_bytes;
+	uint16_t tag;
+};
+
+/* Compress @length bytes (units of 8) at @src; @out: STREAM_SLOT_BYTES. Holds
+ * on to @src and @out until it is placed. */
+void fresh_squeeze(struct fresh *fresh, struct stream *stream, unsigned set,
+		   const void *src, unsigned length, void *out);
+/* Make entries of the first pages of @n: how many could be placed. 0: mem_limit
+ * is reached. Objects are counted for their set; sums are not touched. */
+unsigned fresh_place(struct store *store, struct stream *stream,
+		     struct fresh *fresh, unsigned n);
+/* Take back what was placed and not published. */
+void fresh_unplace(struct store *store, struct stream *stream,
+		   struct fresh *fresh, unsigned n);
+/* Add what was published to the sums. */
+void fresh_published(struct store *store, struct stream *stream,
+		     const struct fresh *fresh, unsigned n);
+
+/* --- run.c --- */
+
+/* What may take the place of what. */
+enum publish_how {
+	PUBLISH_WRITE, /* over anything; the file grows */
+	PUBLISH_KEEP,  /* over anything; the size stays */
+};
+
+/*
+ * Store the words of @fresh[0..n) as pages @first on; the file's rwlock is held
+ * for reading. Gives how many were published, from the front; for fewer than
+ * @n, why in @ret_err. Old words go into @books.
+ */
+unsigned run_publish(struct store *store, struct file file, uint64_t first,
+		     const struct fresh *fresh, unsigned n,
+		     enum publish_how how, struct books *books, int *ret_err);
+/* Write @n whole pages (1 to STREAM_BATCH): how many from the front; 0 and an
+ * error in @ret_err. */
+unsigned run_write(struct store *store, struct stream *stream, struct file file,
+		   uint64_t first, const char *src, unsigned n, int *ret_err);
+
+/* --- page.c --- */
+
+/* A change of bytes [from, to) of one page. */
+struct edit {
+	uint64_t page;
+	unsigned from, to;
+	const char *src; /* NULL: zeroes, and holes stay holes */
+};
+
+/* Locks on its own. */
+int page_write(struct store *store, struct stream *stream, struct file file,
+	       const struct edit *edit) MUST_CHECK;
+/* The same with the file's rwlock held, for reading or writing. */
+int page_edit(struct store *store, struct stream *stream, struct file file,
+	      const struct edit *edit) MUST_CHECK;
+/*
+ * Bytes beyond the size in the page that it ends in go, rwlock held. They are
+ * there after a cut that found no room to rewrite the page, or a crash
+ * between entry and size; so this comes before every growth past that page.
+ * A page that cannot be read stays as it is.
+ */
+int page_trim(struct store *store, struct stream *stream,
+	      struct file file) MUST_CHECK;
+/* Page @first is about to be published: page_trim() if it is behind the page
+ * that the file ends in. */
+int page_trim_before(struct store *store, struct stream *stream,
+		     struct file file, uint64_t first) MUST_CHECK;
+
+/* --- walk.c --- */
+
+struct walk {
+	/* NULL: skip. A group lock is held: nothing that takes one. */
+	void (*entry)(void *arg, uint64_t page, uint64_t word);
+	/* A node that is there, lost ones as NODE_BAD. */
+	void (*node)(void *arg, uint32_t ix, unsigned height);
+	void *arg;
+};
+
+/* Show all that pages [@first, @end) of the file have; its rwlock is held, the
+ * group locks are taken one after the other. */
+void walk_pages(struct store *store, struct file file, uint64_t first,
+		uint64_t end, const struct walk *walk);
+
+/* --- range.c --- */
+
+/* Grow to @size if it is smaller; the file's rwlock is held for reading. */
+int range_grow_held(struct store *store, struct stream *stream,
+		    struct file file, uint64_t size) MUST_CHECK;
+
+#endif
