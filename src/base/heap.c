@@ -221,6 +221,22 @@ void heap_arena_leave(void)
 #include <malloc.h>
 #include <pthread.h>
 
+/*
+ * Read by the sanitizers at their start. ENOMEM is ordinary here, also for
+ * them: a size that cannot be had gives NULL and not the end of the process.
+ */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
 /* What a piece of arena memory is: found by its address when it is freed. */
 struct owned {
 	struct owned *next;

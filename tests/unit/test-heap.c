@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The heap: counted calls, faults on demand, arenas that can be given up. */
+#include "base/heap.h"
+#include "fault.h"
+#include "unit.h"
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+static void test_kinds(void **state UNUSED)
+{
+	uint64_t before = heap_calls();
+	unsigned char *zeroed = heap_zalloc(100, 10);
+	void *aligned = heap_aligned(4096, 5000);
+	char *copy = heap_strdup("a name");
+	char *grown = heap_alloc(3);
+
+	assert_non_null(zeroed);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(zeroed[i], 0);
+	assert_non_null(aligned);
+	assert_int_equal((uintptr_t)aligned % 4096, 0);
+	memset(aligned, 1, 5000);
+	assert_string_equal(copy, "a name");
+	assert_non_null(grown);
+	memcpy(grown, "xy", 3);
+	grown = heap_resize(grown, 100000);
+	assert_non_null(grown);
+	assert_string_equal(grown, "xy");
+	assert_int_equal(heap_calls(), before + 5);
+	heap_free(zeroed);
+	heap_free(aligned);
+	heap_free(copy);
+	heap_free(grown);
+	heap_free(NULL);
+	assert_int_equal(heap_calls(), before + 5);
+}
+
+static void test_overflow(void **state UNUSED)
+{
+	/* Through a variable: the compiler knows what cannot be. */
+	volatile size_t much = SIZE_MAX / 2;
+
+	assert_null(heap_zalloc(much, 3));
+	assert_null(heap_alloc(much));
+	assert_null(heap_aligned(64, much));
+}
+
+static void test_autofree(void **state UNUSED)
+{
+	for (int i = 0; i < 3; i++) {
+		char *name AUTO(heap_autofree) =
+			heap_strdup("freed at the end");
+
+		assert_non_null(name);
+	}
+}
+
+static void *count_own(void *arg)
+{
+	uint64_t *ret_calls = arg;
+
+	heap_free(heap_alloc(10));
+	*ret_calls = heap_calls();
+	return NULL;
+}
+
+static void test_calls_are_counted_per_thread(void **state UNUSED)
+{
+	uint64_t before = heap_calls(), theirs = 77;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, count_own, &theirs), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(theirs, 1);
+	assert_int_equal(heap_calls(), before);
+}
+
+static void test_nth_fails_once(void **state UNUSED)
+{
+	char *keep = heap_strdup("kept");
+	void *p;
+
+	heap_fail_nth(3);
+	heap_free(heap_alloc(1));
+	p = heap_zalloc(1, 1);
+	assert_non_null(p);
+	heap_free(p);
+	assert_false(heap_fault_hit());
+	/* A failed resize leaves the old piece alone. */
+	assert_null(heap_resize(keep, 100));
+	assert_true(heap_fault_hit());
+	assert_string_equal(keep, "kept");
+	p = heap_alloc(1);
+	assert_non_null(p);
+	heap_free(p);
+	heap_free(keep);
+	assert_true(heap_fault_hit());
+	heap_fail_nth(0);
+	assert_false(heap_fault_hit());
+}
+
+static void test_each_kind_can_fail(void **state UNUSED)
+{
+	unsigned arena = 77;
+
+	heap_fail_nth(1);
+	assert_null(heap_alloc(1));
+	heap_fail_nth(1);
+	assert_null(heap_zalloc(1, 1));
+	heap_fail_nth(1);
+	assert_null(heap_aligned(64, 64));
+	heap_fail_nth(1);
+	assert_null(heap_strdup("x"));
+	heap_fail_nth(1);
+	assert_int_equal(heap_arena_new(&arena), -ENOMEM);
+	assert_int_equal(arena, 77);
+	heap_fail_nth(0);
+}
+
+static void *fail_some(void *arg)
+{
+	unsigned *ret_failed = arg;
+
+	for (int i = 0; i < 1000; i++) {
+		void *p = heap_alloc(8);
+
+		*ret_failed += !p;
+		heap_free(p);
+	}
+	return NULL;
+}
+
+/* Whoever comes as the 1500th of two threads with 1000 each: one fails. */
+static void test_one_fault_among_threads(void **state UNUSED)
+{
+	unsigned failed[2] = {0};
+	pthread_t thread[2];
+
+	heap_fail_nth(1500);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			pthread_create(&thread[i], NULL, fail_some, &failed[i]),
+			0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(failed[0] + failed[1], 1);
+	assert_true(heap_fault_hit());
+	heap_fail_nth(0);
+}
+
+static int three_calls(void *arg)
+{
+	void *p[3] = {heap_alloc(1), heap_zalloc(1, 1), heap_strdup("x")};
+	int r = p[0] && p[1] && p[2] ? 0 : -ENOMEM;
+
+	(*(unsigned *)arg)++;
+	for (int i = 0; i < 3; i++)
+		heap_free(p[i]);
+	return r;
+}
+
+static void test_the_loop_of_faults(void **state UNUSED)
+{
+	unsigned runs = 0;
+
+	assert_int_equal(fault_each_alloc(three_calls, &runs), 3);
+	assert_int_equal(runs, 4);
+	assert_int_equal(fault_each_alloc_may_survive(three_calls, &runs), 3);
+	assert_false(heap_fault_hit());
+}
+
+/* --- arenas --- */
+
+static void test_arena_counts_its_own(void **state UNUSED)
+{
+	unsigned arena;
+	void *outside, *small, *large;
+
+	assert_int_equal(heap_arena_new(&arena), 0);
+	assert_int_equal(heap_arena_bytes(arena), 0);
+	heap_arena_enter(arena);
+	small = heap_alloc(1000);
+	large = heap_aligned(4096, 300000);
+	heap_arena_leave();
+	outside = heap_alloc(1 << 20);
+	assert_non_null(small);
+	assert_non_null(large);
+	assert_non_null(outside);
+	assert_true(heap_arena_bytes(arena) >= 301000);
+	assert_true(heap_arena_bytes(arena) < 400000);
+	heap_free(large);
+	assert_true(heap_arena_bytes(arena) >= 1000);
+	assert_true(heap_arena_bytes(arena) < 10000);
+	heap_free(small);
+	assert_int_equal(heap_arena_bytes(arena), 0);
+	heap_free(outside);
+	heap_arena_leave();
+	heap_arena_free(arena);
+}
+
+static void test_two_arenas(void **state UNUSED)
+{
+	unsigned a, b;
+	void *in_a, *in_b;
+
+	assert_int_equal(heap_arena_new(&a), 0);
+	assert_int_equal(heap_arena_new(&b), 0);
+	assert_int_not_equal(a, b);
+	heap_arena_enter(a);
+	in_a = heap_alloc(50000);
+	heap_arena_leave();
+	heap_arena_enter(b);
+	in_b = heap_zalloc(1, 5);
+	in_b = heap_resize(in_b, 500000);
+	heap_arena_leave();
+	assert_true(heap_arena_bytes(a) >= 50000);
+	assert_true(heap_arena_bytes(a) < 100000);
+	assert_true(heap_arena_bytes(b) >= 500000);
+	heap_free(in_a);
+	assert_int_equal(heap_arena_bytes(a), 0);
+	heap_arena_free(a);
+	assert_true(heap_arena_bytes(b) >= 500000);
+	heap_free(in_b);
+	heap_arena_free(b);
+}
+
+static void *stay_inside(void *arg)
+{
+	char *text;
+
+	heap_arena_enter(*(unsigned *)arg);
+	text = heap_strdup("still here");
+	heap_arena_leave();
+	return text;
+}
+
+/* Memory that outlives its arena stays valid, whatever is made after. */
+static void test_arena_freed_too_early(void **state UNUSED)
+{
+	pthread_t thread;
+	unsigned arena, next;
+	void *left, *p;
+
+	assert_int_equal(heap_arena_new(&arena), 0);
+	assert_int_equal(pthread_create(&thread, NULL, stay_inside, &arena), 0);
+	pthread_join(thread, &left);
+	heap_arena_free(arena);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(heap_arena_new(&next), 0);
+		heap_arena_enter(next);
+		p = heap_alloc(11);
+		heap_arena_leave();
+		assert_non_null(p);
+		memset(p, 0xff, 11);
+		assert_string_equal(left, "still here");
+		heap_free(p);
+		heap_arena_free(next);
+	}
+	heap_free(left);
+}
+
+/* Slots come and go for ever: nothing of them may stay. */
+static void test_arenas_come_and_go(void **state UNUSED)
+{
+	size_t before = 0;
+
+	for (int i = 0; i < 300; i++) {
+		unsigned arena;
+		char *p;
+
+		assert_int_equal(heap_arena_new(&arena), 0);
+		heap_arena_enter(arena);
+		p = heap_alloc(1 << 20);
+		assert_non_null(p);
+		memset(p, 1, 1 << 20);
+		heap_arena_leave();
+		heap_free(p);
+		heap_arena_free(arena);
+		if (i == 10)
+			before = heap_resident_bytes();
+	}
+	assert_true(heap_resident_bytes() <= before + (16 << 20));
+#if !SANITIZED
+	assert_true(before > 0);
+#endif
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_autofree),
+		cmocka_unit_test(test_calls_are_counted_per_thread),
+		cmocka_unit_test(test_nth_fails_once),
+		cmocka_unit_test(test_each_kind_can_fail),
+		cmocka_unit_test(test_one_fault_among_threads),
+		cmocka_unit_test(test_the_loop_of_faults),
+		cmocka_unit_test(test_arena_counts_its_own),
+		cmocka_unit_test(test_two_arenas),
+		cmocka_unit_test(test_arena_freed_too_early),
+		cmocka_unit_test(test_arenas_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
