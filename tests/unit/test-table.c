@@ -420,7 +420,7 @@ static void test_model(void **state UNUSED)
 /* --- threads --- */
 
 #define THREADS 4
-#define HELD 400
+#define HELD 1000 /* half of them at a time: more than three chunks */
 
 struct worker {
 	unsigned id;
@@ -498,7 +498,7 @@ static void test_threads(void **state UNUSED)
 static void test_threads_at_the_limit(void **state UNUSED)
 {
 	budget_set_limit(&budget, budget_used(&budget) + BUDGET_RESERVE_BYTES +
-					  5 * 64 * KIB);
+					  2 * SPARSE_STEP_BYTES + 3 * 64 * KIB);
 	run_threads();
 	assert_true(budget_peak(&budget) <= budget_limit(&budget));
 	assert_true(budget.refused > 0);
