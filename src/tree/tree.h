@@ -141,8 +141,8 @@ int tree_setattr(struct tree *tree, const struct tree_caller *who,
 /* The contents of a node that the kernel holds; -ESTALE, -EISDIR, -EINVAL (not
  * a regular file). */
 int tree_file(struct tree *tree, uint64_t node, struct file *ret) MUST_CHECK;
-/* After a change of contents: mtime and ctime now; set-id bits and
- * security.capability go unless @who is privileged. */
+/* After a change of contents: mtime and ctime now; set-id bits go unless @who
+ * is privileged, security.capability always, as on Linux. */
 void tree_wrote(struct tree *tree, const struct tree_caller *who,
 		uint64_t node);
 /* After a read: atime by the rule of relatime. */
@@ -156,6 +156,9 @@ int tree_getxattr(struct tree *tree, struct stream *stream, uint64_t node,
 /* Names, each NUL-terminated. */
 int tree_listxattr(struct tree *tree, struct stream *stream, uint64_t node,
 		   char *buf, size_t cap, size_t *ret_n) MUST_CHECK;
+/* In flags of tree_setxattr(): the kernel asks to drop the set-gid bit with the
+ * access ACL, for the caller is neither in the group nor privileged. */
+#define TREE_XATTR_KILL_SGID 0x10000
 /* @flags: XATTR_CREATE (-EEXIST), XATTR_REPLACE (-ENODATA). -ENOSPC when all of
  * an inode's would exceed 64 KiB names + 1 MiB values; -ENOTSUP other
  * namespaces; a POSIX ACL also sets the mode, as tmpfs does. */
