@@ -268,6 +268,9 @@ enum shard_after shard_give(struct span_pool *sp, struct shard *sh, uint32_t ix,
 	slots_give(span, slot);
 	sh->freed_bytes += span->slot_bytes;
 	sh->stats.objects--;
+	/* A lost header makes @n_bytes a guess from above. */
+	if (n_bytes > sh->stats.object_bytes)
+		n_bytes = (uint32_t)sh->stats.object_bytes;
 	sh->stats.object_bytes -= n_bytes;
 	sh->stats.slot_bytes -= span->slot_bytes;
 	if (atomic_load_explicit(&span->victim, memory_order_relaxed))

@@ -53,4 +53,11 @@ void pool_object_write(struct pool *pool, const struct pool_object *object);
 /* True if the pool gives exactly what was written. */
 bool pool_object_is_intact(struct pool *pool, const struct pool_object *object);
 
+/*
+ * @threads threads make, read, replace, exchange and free objects in @pool,
+ * each @rounds times, until nothing is left. A full pool is fine. Returns how
+ * many objects were not what had been written.
+ */
+unsigned pool_storm(struct pool *pool, unsigned threads, unsigned rounds);
+
 #endif
