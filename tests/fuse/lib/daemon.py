@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the daemon says of itself, and what the kernel charges it for."""
+import json
+import os
+import re
+
+from checks import MNT
+
+CONTROL = f'{MNT}/.foldfs'
+
+
+def control(point=None):
+    """The control file of a mount."""
+    return f'{point}/.foldfs' if point else CONTROL
+
+
+def get(key, point=None):
+    """One key as text."""
+    return os.getxattr(control(point), f'user.foldfs.{key}').decode()
+
+
+def number(key, point=None):
+    """One key as a number."""
+    return int(get(key, point))
+
+
+def put(key, value, point=None):
+    """Set a knob."""
+    os.setxattr(control(point), f'user.foldfs.{key}', str(value).encode())
+
+
+def stats(point=None):
+    """All keys at once, from the JSON."""
+    return json.loads(get('stats', point))
+
+
+def of_file(path, key):
+    """A key of one file, as text."""
+    return os.getxattr(path, f'user.foldfs.file.{key}').decode()
+
+
+def charged(pid):
+    """Bytes of RAM that the kernel charges the process for: its anonymous
+    memory and every page of its memfds, mapped at the moment or not, plus
+    its page tables."""
+    total = 0
+    with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as lines:
+        for line in lines:
+            if line.startswith('Pss_Anon:'):
+                total += int(line.split()[1]) << 10
+    with open(f'/proc/{pid}/status', encoding='ascii') as lines:
+        for line in lines:
+            if line.startswith('VmPTE:'):
+                total += int(line.split()[1]) << 10
+    return total + memfd_bytes(pid)
+
+
+def memfd_bytes(pid):
+    """Bytes that the memfds of the process hold."""
+    seen = {}
+    for fd in os.listdir(f'/proc/{pid}/fd'):
+        path = f'/proc/{pid}/fd/{fd}'
+        try:
+            if os.readlink(path).startswith('/memfd:'):
+                st = os.stat(path)
+                seen[st.st_ino] = st.st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return sum(seen.values())
+
+
+def pid():
+    """The daemon of the case's mount."""
+    return int(os.environ['DAEMON_PID'])
+
+
+def declared_keys():
+    """{name: (kind, access)} as src/ctl/keys.def declares them."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = {}
+    with open(f'{here}/../../../src/ctl/keys.def', encoding='utf-8') as lines:
+        for line in lines:
+            match = re.match(r'KEY\((\w+),\s*(\w+),\s*(\w+),\s*(\w+)', line)
+            if match:
+                found[match[1]] = (match[2], match[4])
+    return found
