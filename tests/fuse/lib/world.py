@@ -59,10 +59,8 @@ def _remove(work):
 def _outside(case, work):
     sys.stdout.flush()
     runner = os.getpid()
-    if libc.unshare(CLONE_NEWNS | CLONE_NEWPID) != 0:
-        print(f'skip {case.name}: no private namespaces here: '
-              + os.strerror(ctypes.get_errno()))
-        return 77
+    if libc.unshare(CLONE_NEWPID) != 0:
+        return _no_namespace(case)
     pid = os.fork()
     if pid == 0:
         _die_with_parent()
@@ -79,12 +77,21 @@ def _outside(case, work):
     return code if code >= 0 else 128 - code
 
 
+def _no_namespace(case):
+    print(f'skip {case.name}: no private namespaces here: '
+          + os.strerror(ctypes.get_errno()))
+    return 77
+
+
 def _die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _init(case, work, runner):
     """Process 1: start the inside, reap what is orphaned, keep the time."""
+    # Not in the runner: the mounts are to go when the last process here goes.
+    if libc.unshare(CLONE_NEWNS) != 0:
+        return _no_namespace(case)
     libc.mount(b'none', b'/', None, MS_REC_PRIVATE, None)
     libc.mount(b'proc', b'/proc', b'proc', 0, None)
     pid = os.fork()
