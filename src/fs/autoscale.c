@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * workers=auto: looks at how busy the workers are.
+ *
+ * Busy is the CPU time that a worker's thread took, read from its clock by
+ * this thread: no request pays for it.
+ */
+#include "fs/autoscale.h"
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "crew/cpus.h"
+#include "crew/policy.h"
+#include <errno.h>
+#include <string.h>
+
+/* More workers than this by itself would only queue at memory. */
+#define FIRST_MOST 4u
+
+struct autoscale {
+	_Atomic bool on;
+	/* The later thread's own. */
+	struct policy policy;
+	uint64_t last_ns;
+	uint64_t last_cpu_ns[CREW_MAX];
+};
+
+int autoscale_new(struct fs *fs, struct autoscale **ret)
+{
+	struct autoscale *a = heap_zalloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	atomic_init(&a->on, fs->config->workers == 0);
+	a->last_ns = clock_ns();
+	*ret = a;
+	return 0;
+}
+
+void autoscale_free(struct autoscale *a)
+{
+	heap_free(a);
+}
+
+unsigned autoscale_first(void)
+{
+	unsigned cpus = cpus_allowed();
+
+	return cpus < FIRST_MOST ? cpus : FIRST_MOST;
+}
+
+void autoscale_set(struct autoscale *a, bool on)
+{
+	atomic_store_explicit(&a->on, on, memory_order_relaxed);
+}
+
+bool autoscale_is_on(const struct autoscale *a)
+{
+	return atomic_load_explicit(&a->on, memory_order_relaxed);
+}
+
+/* CPU time of a slot's thread; 0 when it has none (any more). */
+static uint64_t cpu_ns(struct worker *w)
+{
+	clockid_t clock =
+		atomic_load_explicit(&w->cpu_clock, memory_order_relaxed);
+	struct timespec ts;
+
+	if (clock == 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* CPU time of all since the last call; a slot that was restarted counts from
+ * its start. */
+static uint64_t cpu_taken(struct fs *fs, struct autoscale *a)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < CREW_MAX; i++) {
+		uint64_t now = cpu_ns(&fs->worker[i]);
+		uint64_t last = a->last_cpu_ns[i];
+
+		sum += now >= last ? now - last : now;
+		a->last_cpu_ns[i] = now;
+	}
+	return sum;
+}
+
+void autoscale_step(struct fs *fs)
+{
+	struct autoscale *a = fs->autoscale;
+	uint64_t now_ns = clock_ns();
+	uint64_t passed_ns = now_ns - a->last_ns;
+	struct policy_sample sample;
+	uint64_t taken_ns, busy;
+	unsigned target;
+	int r;
+
+	if (passed_ns < AUTOSCALE_INTERVAL_NS / 2)
+		return;
+	a->last_ns = now_ns;
+	taken_ns = cpu_taken(fs, a);
+	sample = (struct policy_sample){
+		.now_ns = now_ns,
+		.cpus = cpus_allowed(),
+		.running = crew_count(fs->crew),
+	};
+	if (!autoscale_is_on(a) || sample.running == 0)
+		return;
+	busy = taken_ns * 1000 / (passed_ns * sample.running);
+	sample.busy_permille = busy < 1000 ? (unsigned)busy : 1000;
+	target = policy_step(&a->policy, &sample, CREW_MAX);
+	if (target == sample.running)
+		return;
+	r = crew_set(fs->crew, target);
+	if (r && r != -ESHUTDOWN)
+		log_limited(LOG_AT_WARNING, "cannot bring workers to %u: %s",
+			    target, strerror(-r));
+}

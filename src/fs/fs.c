@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One mount from start to end.
+ *
+ * Built from the bottom up: engine, mount, crew, background threads; then the
+ * kernel's INIT is waited for, which says that the mount answers. It ends when
+ * the last worker has ended (the kernel closed the session) or was told to.
+ *
+ * Ends in this order: signals (nobody asks any more), later (it changes the
+ * crew), crew, tidy (workers wait for it), clones and mount, engine.
+ */
+#include "fs/fs.h"
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/log.h"
+#include "fs/autoscale.h"
+#include "fs/knobs.h"
+#include "fs/later.h"
+#include "fs/mount.h"
+#include "fs/signals.h"
+#include "fs/tidy.h"
+#include "fs/worker.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static int failed(const struct fs *fs, const char *what, int r)
+{
+	log_error("%s: %s: %s", fs->config->mountpoint, what, strerror(-r));
+	return r;
+}
+
+static int start_engine(struct fs *fs)
+{
+	int r = engine_init(&fs->engine, fs->config);
+
+	if (r == -ENOSPC) {
+		log_error("%s: mem_limit is too small to begin with",
+			  fs->config->mountpoint);
+		return r;
+	}
+	return r ? failed(fs, "cannot start", r) : 0;
+}
+
+static int start_crew(struct fs *fs)
+{
+	unsigned n = fs->config->workers;
+	int r = crew_new(&worker_crew, fs, &fs->crew);
+
+	if (!r)
+		r = autoscale_new(fs, &fs->autoscale);
+	if (!r)
+		r = tidy_start(fs, &fs->tidy);
+	if (!r)
+		r = later_start(fs, &fs->later);
+	if (!r) {
+		engine_charge_process(&fs->engine);
+		r = crew_set(fs->crew, n ? n : autoscale_first());
+	}
+	return r ? failed(fs, "cannot start workers", r) : 0;
+}
+
+/* INIT is the kernel's first request; a worker answers it, or ends. */
+static int wait_ready(struct fs *fs)
+{
+	eventfd_t n;
+
+	while (eventfd_read(fs->ready_fd, &n) < 0)
+		if (errno != EINTR)
+			return failed(fs, "cannot wait", -errno);
+	if (!atomic_load_explicit(&fs->answers, memory_order_acquire))
+		return failed(fs, "ended before it answered", -ECONNABORTED);
+	return 0;
+}
+
+static int start(struct fs *fs, struct signals *signals)
+{
+	int r;
+
+	fs->ready_fd = eventfd(0, EFD_CLOEXEC);
+	if (fs->ready_fd < 0)
+		return failed(fs, "cannot start", -errno);
+	fs->tally = heap_aligned(64, sizeof(*fs->tally));
+	if (!fs->tally)
+		return failed(fs, "cannot start", -ENOMEM);
+	memset(fs->tally, 0, sizeof(*fs->tally));
+	r = start_engine(fs);
+	if (!r)
+		r = mount_open(fs);
+	if (!r)
+		r = start_crew(fs);
+	if (!r) {
+		r = signals_start(signals, fs);
+		if (r)
+			failed(fs, "cannot start", r);
+	}
+	return r ? r : wait_ready(fs);
+}
+
+static void stop(struct fs *fs, struct signals *signals)
+{
+	signals_stop(signals);
+	later_stop(fs->later);
+	if (fs->crew)
+		crew_stop(fs->crew);
+	tidy_stop(fs->tidy);
+	workers_fini(fs);
+	mount_close(fs);
+	if (fs->crew)
+		crew_free(fs->crew);
+	autoscale_free(fs->autoscale);
+	engine_fini(&fs->engine);
+	heap_free(fs->tally);
+	if (fs->ready_fd >= 0)
+		close(fs->ready_fd);
+}
+
+int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
+{
+	struct fs *fs = heap_zalloc(1, sizeof(*fs));
+	struct signals signals;
+	int r;
+
+	if (!fs) {
+		log_error("%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	fs->config = config;
+	fs->ctl = (struct ctl){.ops = &knobs_ops, .arg = fs};
+	fs->owner = geteuid();
+	fs->started_ns = clock_ns();
+	fs->started = clock_wall();
+	fs->ready_fd = -1;
+	workers_init(fs);
+	signals_block(&signals);
+	r = start(fs, &signals);
+	if (!r) {
+		ready(arg);
+		crew_wait_ended(fs->crew);
+		r = atomic_load_explicit(&fs->error, memory_order_relaxed);
+	}
+	stop(fs, &signals);
+	signals_restore(&signals);
+	heap_free(fs);
+	return r;
+}

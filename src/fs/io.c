@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* READ and WRITE, straight from the request's bytes. */
+#include "fs/io.h"
+#include "fs/reply.h"
+#include "fs/room.h"
+#include <errno.h>
+
+static int read_file(struct worker *w, uint64_t node,
+		     const struct fuse_read_in *in, size_t *ret_n)
+{
+	struct engine *e = &w->fs->engine;
+	struct stream *stream;
+	struct file file;
+	size_t n = in->size < IO_MAX_BYTES ? in->size : IO_MAX_BYTES;
+	int r;
+
+	if (node == CONTROL_NODE) {
+		*ret_n = 0;
+		return 0;
+	}
+	r = tree_file(e->tree, node, &file);
+	if (r)
+		return r;
+	stream = stream_get(e->streams, w->slot);
+	if (!stream)
+		return -EIO;
+	r = store_read(e->store, stream, file, in->offset, w->out, n, ret_n);
+	stream_put(e->streams, stream);
+	if (!r)
+		tree_did_read(e->tree, node);
+	return r;
+}
+
+void io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
+{
+	const struct fuse_read_in *in = (const void *)(head + 1);
+	size_t done = 0;
+	int r = -EINVAL;
+
+	if (n >= sizeof(*head) + sizeof(*in))
+		r = read_file(w, head->nodeid, in, &done);
+	count(w, COUNT_READS, 1);
+	if (r)
+		count(w, COUNT_FAILED_READS, 1);
+	else
+		count(w, COUNT_BYTES_READ, done);
+	reply_raw(w, head->unique, r, w->out, r ? 0 : done);
+}
+
+static int write_once(struct worker *w, struct file file,
+		      const struct fuse_write_in *in, size_t *ret_n)
+{
+	struct engine *e = &w->fs->engine;
+	struct stream *stream = stream_get(e->streams, w->slot);
+	int r;
+
+	if (!stream)
+		return -EIO;
+	r = store_write(e->store, stream, file, in->offset, in + 1, in->size,
+			ret_n);
+	stream_put(e->streams, stream);
+	return r;
+}
+
+/*
+ * Whoever opened a file for direct I/O past the kernel's page cache writes
+ * without the kernel's dropping set-id bits first: it must hear of the new
+ * mode before it runs the file.
+ */
+static void tell_mode(struct worker *w, uint64_t node, const struct stat *old)
+{
+	if (old->st_mode & (S_ISUID | S_ISGID))
+		fuse_lowlevel_notify_inval_inode(w->fs->se, node, -1, 0);
+}
+
+static void wrote(struct worker *w, const struct fuse_in_header *head,
+		  const struct fuse_write_in *in)
+{
+	struct tree *tree = w->fs->engine.tree;
+	enum fs_cache cache = w->fs->config->cache;
+	struct tree_caller who = {
+		.uid = head->uid,
+		.gid = head->gid,
+		.privileged = !(in->write_flags & FUSE_WRITE_KILL_SUIDGID),
+	};
+	struct stat old = {0};
+
+	/* The kernel keeps the times of what it writes back by itself. */
+	if (cache == FS_CACHE_WRITEBACK && in->write_flags & FUSE_WRITE_CACHE)
+		return;
+	if (cache != FS_CACHE_NONE || who.privileged) {
+		tree_wrote(tree, &who, head->nodeid);
+		return;
+	}
+	if (tree_getattr(tree, head->nodeid, &old) == 0) {
+		tree_wrote(tree, &who, head->nodeid);
+		tell_mode(w, head->nodeid, &old);
+	}
+}
+
+static int write_file(struct worker *w, const struct fuse_in_header *head,
+		      const struct fuse_write_in *in, size_t *ret_n)
+{
+	struct file file;
+	size_t n;
+	int r;
+
+	if (head->nodeid == CONTROL_NODE)
+		return -EPERM;
+	r = tree_file(w->fs->engine.tree, head->nodeid, &file);
+	if (r)
+		return r;
+	r = write_once(w, file, in, &n);
+	if (room_try_again(w->fs, r))
+		r = write_once(w, file, in, &n);
+	if (r)
+		return r;
+	wrote(w, head, in);
+	/* Of what it writes back the kernel notices only an error. */
+	if (n < in->size && in->write_flags & FUSE_WRITE_CACHE)
+		return -ENOSPC;
+	*ret_n = n;
+	return 0;
+}
+
+void io_write(struct worker *w, const struct fuse_in_header *head, size_t n)
+{
+	const struct fuse_write_in *in = (const void *)(head + 1);
+	struct fuse_write_out out = {0};
+	size_t done = 0;
+	int r = -EINVAL;
+
+	if (n >= sizeof(*head) + sizeof(*in) &&
+	    n - sizeof(*head) - sizeof(*in) >= in->size)
+		r = write_file(w, head, in, &done);
+	count(w, COUNT_WRITES, 1);
+	if (r)
+		count(w, COUNT_FAILED_WRITES, 1);
+	else
+		count(w, COUNT_BYTES_WRITTEN, done);
+	out.size = (uint32_t)done;
+	reply_raw(w, head->unique, r, &out, r ? 0 : sizeof(out));
+}

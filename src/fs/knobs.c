@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who carries out a change of a key. In the later thread, one at a time. */
+#include "fs/knobs.h"
+#include "base/size.h"
+#include "fs/autoscale.h"
+#include "fs/worker.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IDLE_MOST_SECONDS (366u * 24 * 60 * 60)
+
+/* Digits and nothing else; -ERANGE above @most. */
+static int parse_number(const char *text, uint64_t most, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*text); text++) {
+		n = n * 10 + (uint64_t)(*text - '0');
+		if (n > most)
+			return -ERANGE;
+	}
+	if (*text)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+int knob_workers(const char *text, struct knob_workers *ret)
+{
+	struct knob_workers w = {0};
+	uint64_t n = 0;
+	int r;
+
+	if (strcmp(text, "auto") == 0) {
+		w.automatic = true;
+		*ret = w;
+		return 0;
+	}
+	w.relative = *text == '+' || *text == '-';
+	r = parse_number(text + (w.relative || *text == '='), CREW_MAX, &n);
+	if (r)
+		return r;
+	w.number = *text == '-' ? -(int)n : (int)n;
+	*ret = w;
+	return 0;
+}
+
+int knob_retire(const char *text, enum stream_retire *ret_how,
+		unsigned *ret_seconds)
+{
+	static const char idle[] = "idle:";
+	uint64_t seconds = 0;
+	int r;
+
+	if (strcmp(text, "pool") == 0) {
+		*ret_how = RETIRE_POOL;
+	} else if (strcmp(text, "eager") == 0) {
+		*ret_how = RETIRE_EAGER;
+	} else {
+		if (strncmp(text, idle, sizeof(idle) - 1) != 0)
+			return -EINVAL;
+		r = parse_number(text + sizeof(idle) - 1, IDLE_MOST_SECONDS,
+				 &seconds);
+		if (r)
+			return r;
+		*ret_how = RETIRE_IDLE;
+	}
+	*ret_seconds = (unsigned)seconds;
+	return 0;
+}
+
+static int set_workers(struct fs *fs, const char *text)
+{
+	struct knob_workers w;
+	int r = knob_workers(text, &w);
+
+	if (r)
+		return r;
+	if (w.automatic) {
+		autoscale_set(fs->autoscale, true);
+		return 0;
+	}
+	r = w.relative ? crew_change(fs->crew, w.number)
+		       : crew_set(fs->crew, (unsigned)w.number);
+	/* A number that was asked for is not to be changed again by itself. */
+	if (!r)
+		autoscale_set(fs->autoscale, false);
+	return r;
+}
+
+static int set_retire(struct fs *fs, const char *text)
+{
+	enum stream_retire how;
+	unsigned seconds;
+	int r = knob_retire(text, &how, &seconds);
+
+	if (r)
+		return r;
+	streams_set_retire(fs->engine.streams, how, seconds);
+	workers_charge(fs);
+	return 0;
+}
+
+static int set_compress(struct fs *fs, const char *text)
+{
+	struct codec_params params;
+	int r = codec_parse(text, &params);
+
+	if (r)
+		return r == -ENOENT ? -EINVAL : r;
+	r = engine_compress(&fs->engine, &params);
+	workers_charge(fs);
+	return r;
+}
+
+static int set_size(struct fs *fs, enum ctl_key key, const char *text)
+{
+	uint64_t bytes;
+	int r = size_parse(text, size_of_ram(), &bytes);
+
+	if (r)
+		return r;
+	if (key == CTL_mem_limit)
+		budget_set_limit(&fs->engine.budget, bytes);
+	else
+		store_set_limit(fs->engine.store, bytes);
+	return 0;
+}
+
+static int set_nr_inodes(struct fs *fs, const char *text)
+{
+	uint64_t n;
+	int r = parse_number(text, UINT64_MAX / 16, &n);
+
+	return r ? r : tree_set_nr_inodes(fs->engine.tree, n);
+}
+
+static int set(void *arg, enum ctl_key key, const char *value)
+{
+	struct fs *fs = arg;
+
+	switch (key) {
+	case CTL_mem_limit:
+	case CTL_size:
+		return set_size(fs, key, value);
+	case CTL_mem_used_max:
+		if (strcmp(value, "0") != 0)
+			return -EINVAL;
+		budget_reset_peak(&fs->engine.budget);
+		return 0;
+	case CTL_nr_inodes:
+		return set_nr_inodes(fs, value);
+	case CTL_workers:
+		return set_workers(fs, value);
+	case CTL_compress:
+		return set_compress(fs, value);
+	case CTL_stream_retire:
+		return set_retire(fs, value);
+	default:
+		return -EPERM;
+	}
+}
+
+const struct ctl_ops knobs_ops = {
+	.collect = values_collect,
+	.set = set,
+};

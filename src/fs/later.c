@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests that are answered from a background thread. */
+#include "fs/later.h"
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/task.h"
+#include "fs/autoscale.h"
+#include "fs/reply.h"
+#include "fs/worker.h"
+#include <errno.h>
+
+struct later {
+	struct fs *fs;
+	struct task *task;
+	struct lock lock; /* the list; leaf */
+	struct later_job *first GUARDED_BY(lock);
+	struct later_job **end GUARDED_BY(lock);
+	uint64_t next_sample_ns; /* the task's own */
+};
+
+static struct later_job *take_first(struct later *later)
+{
+	struct later_job *job;
+
+	lock_take(&later->lock);
+	job = later->first;
+	if (job) {
+		later->first = job->next;
+		if (!later->first)
+			later->end = &later->first;
+	}
+	lock_drop(&later->lock);
+	return job;
+}
+
+static bool check(void *arg)
+{
+	struct later *later = arg;
+	bool any;
+
+	lock_take(&later->lock);
+	any = later->first != NULL;
+	lock_drop(&later->lock);
+	return any || clock_ns() >= later->next_sample_ns;
+}
+
+static void work(struct task *task, void *arg)
+{
+	struct later *later = arg;
+	struct later_job *job;
+	struct worker me = {.fs = later->fs, .slot = TALLY_SHARED_ROW};
+
+	worker_now = &me;
+	while (!task_cancelled(task) && (job = take_first(later))) {
+		me.fd = job->fd;
+		job->run(later->fs, job);
+		heap_free(job);
+	}
+	if (!task_cancelled(task)) {
+		autoscale_step(later->fs);
+		/* Kept streams may have gone meanwhile. */
+		workers_charge(later->fs);
+	}
+	worker_now = NULL;
+	later->next_sample_ns = clock_ns() + AUTOSCALE_INTERVAL_NS;
+}
+
+static const struct task_ops ops = {
+	.name = "foldfs-later",
+	.check = check,
+	.work = work,
+	.interval_ns = AUTOSCALE_INTERVAL_NS,
+};
+
+int later_start(struct fs *fs, struct later **ret)
+{
+	struct later *later = heap_zalloc(1, sizeof(*later));
+	int r;
+
+	if (!later)
+		return -ENOMEM;
+	later->fs = fs;
+	later->end = &later->first;
+	lock_init(&later->lock, LOCK_LEAF);
+	r = task_start(&ops, later, &later->task);
+	if (r) {
+		lock_fini(&later->lock);
+		heap_free(later);
+		return r;
+	}
+	*ret = later;
+	return 0;
+}
+
+void later_stop(struct later *later)
+{
+	struct later_job *job;
+	struct worker me;
+
+	if (!later)
+		return;
+	task_stop(later->task);
+	me = (struct worker){.fs = later->fs, .slot = TALLY_SHARED_ROW};
+	worker_now = &me;
+	while ((job = take_first(later))) {
+		me.fd = job->fd;
+		reply_result(job->req, -EINTR);
+		heap_free(job);
+	}
+	worker_now = NULL;
+	lock_fini(&later->lock);
+	heap_free(later);
+}
+
+void later_add(struct later *later, fuse_req_t req, struct later_job *job)
+{
+	job->next = NULL;
+	job->req = req;
+	job->fd = worker_now->fd;
+	lock_take(&later->lock);
+	*later->end = job;
+	later->end = &job->next;
+	lock_drop(&later->lock);
+	task_wake(later->task);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Requests that are answered from a background thread.
+ *
+ * What changes the crew cannot run in a worker (it might have to wait for
+ * itself), and what makes the kernel write back pages would wait for a WRITE
+ * that only a worker can serve. The request stays open; its reply leaves by
+ * the descriptor it was read from, which lives as long as the mount.
+ */
+#ifndef SRC_FS_LATER_H
+#define SRC_FS_LATER_H
+
+#include "fs/state.h"
+
+/* First member of a job's own struct, heap_alloc()ed; freed when it has run. */
+struct later_job {
+	struct later_job *next;
+	fuse_req_t req;
+	int fd;
+	/* Carries it out and replies, in the background thread. */
+	void (*run)(struct fs *fs, struct later_job *job);
+};
+
+/* Also drives workers=auto. -ENOMEM, -EAGAIN (no thread). */
+int later_start(struct fs *fs, struct later **ret) MUST_CHECK;
+/* What has not run yet is answered with EINTR. NULL is fine. */
+void later_stop(struct later *later);
+
+/* Hand over @job with its run filled in; from a worker. */
+void later_add(struct later *later, fuse_req_t req, struct later_job *job);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A worker's life: read a request, carry it out, again.
+ *
+ * It reads first and sleeps only when there is nothing, so under load a
+ * request costs one read and one write and no more system calls.
+ *
+ * Note: the last look. Workers sleep exclusively, so a request wakes one of
+ * them, and the one that was woken may be told to leave in the same moment.
+ * It takes itself off the queue first and then reads once more: what it was
+ * woken for is either still there for it, or was taken by another one.
+ */
+#include "fs/loop.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "fs/io.h"
+#include "fs/reply.h"
+#include "fs/trace.h"
+#include "fs/wire.h"
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void serve(struct worker *w, size_t n)
+{
+	struct fuse_in_header *head = (void *)w->in;
+	struct fuse_buf buf = {0};
+
+	if (w->fs->config->debug)
+		trace_request(head);
+	count(w, COUNT_REQUESTS, 1);
+	switch (head->opcode) {
+	case FUSE_READ:
+		io_read(w, head, n);
+		break;
+	case FUSE_WRITE:
+		io_write(w, head, n);
+		break;
+	case FUSE_INTERRUPT:
+		/* Requests are short: none is worth being interrupted. */
+		reply_raw(w, head->unique, -ENOSYS, NULL, 0);
+		break;
+	default:
+		buf.mem = wire_adapt(w, n, &buf.size);
+		fuse_session_process_buf(w->fs->se, &buf);
+		w->flags = 0;
+	}
+}
+
+/* Bytes of a request, 0: none now, -ENODEV: the session is over, -errno. */
+static ssize_t next_request(struct worker *w)
+{
+	ssize_t n;
+
+	/* ENOENT: the request was taken back before we had it. */
+	do
+		n = read(w->fd, w->in, LOOP_HEAD_BYTES + IO_MAX_BYTES);
+	while (n < 0 && (errno == EINTR || errno == ENOENT));
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if ((size_t)n < sizeof(struct fuse_in_header))
+		return -EIO;
+	return n;
+}
+
+static void sleep_till_woken(struct worker *w)
+{
+	struct epoll_event event;
+
+	/* EINTR is as good a reason as any to look again. */
+	if (epoll_wait(w->epoll_fd, &event, 1, -1) < 0 && errno != EINTR)
+		invariant(!"epoll_wait() on descriptors of our own");
+}
+
+static int loop(struct worker *w)
+{
+	struct crew *crew = w->fs->crew;
+	ssize_t n;
+
+	while (!crew_leaving(crew, w->slot)) {
+		n = next_request(w);
+		if (n < 0)
+			return (int)n;
+		if (n > 0)
+			serve(w, (size_t)n);
+		else
+			sleep_till_woken(w);
+	}
+	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	n = next_request(w);
+	if (n > 0)
+		serve(w, (size_t)n);
+	return 0;
+}
+
+void loop_run(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+	clockid_t clock;
+	int r;
+
+	if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
+		atomic_store_explicit(&w->cpu_clock, clock,
+				      memory_order_relaxed);
+	worker_now = w;
+	r = loop(w);
+	worker_now = NULL;
+	atomic_store_explicit(&w->cpu_clock, 0, memory_order_relaxed);
+	if (r && r != -ENODEV) {
+		log_error("worker %u: reading a request: %s", slot,
+			  strerror(-r));
+		atomic_store_explicit(&fs->error, r, memory_order_relaxed);
+	}
+	/* Whoever still waits for INIT waits in vain. */
+	eventfd_write(fs->ready_fd, 1);
+}

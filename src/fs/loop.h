@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A worker's life: read a request, carry it out, again. */
+#ifndef SRC_FS_LOOP_H
+#define SRC_FS_LOOP_H
+
+#include "fs/state.h"
+
+/* What is before the payload of a WRITE. */
+#define LOOP_HEAD_BYTES                                                        \
+	(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
+
+/* struct crew_ops.run */
+void loop_run(void *fs, unsigned slot);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Replies: which descriptor they leave by, and the few shapes they have. */
+#include "fs/reply.h"
+#include "fs/trace.h"
+#include "fs/wire.h"
+#include <errno.h>
+#include <unistd.h>
+
+_Thread_local struct worker *worker_now;
+
+ssize_t reply_writev(int fd, struct iovec *iov, int count, void *arg)
+{
+	struct fs *fs = arg;
+	struct fuse_out_header *head = iov[0].iov_base;
+	ssize_t n;
+	bool init;
+
+	if (worker_now)
+		fd = worker_now->fd;
+	init = wire_patch_reply(fs, iov, count);
+	if (fs->config->debug)
+		trace_reply(head->unique, head->error, head->len);
+	n = writev(fd, iov, count);
+	if (init && n > 0 && head->error == 0)
+		wire_init_done(fs);
+	return n;
+}
+
+ssize_t reply_no_read(int fd, void *buf, size_t n, void *arg)
+{
+	(void)fd;
+	(void)buf;
+	(void)n;
+	(void)arg;
+	errno = ENOSYS;
+	return -1;
+}
+
+void reply_raw(struct worker *w, uint64_t unique, int error, const void *data,
+	       size_t n)
+{
+	struct fuse_out_header head = {
+		.len = (uint32_t)(sizeof(head) + n),
+		.error = error,
+		.unique = unique,
+	};
+	struct iovec iov[2] = {
+		{.iov_base = &head, .iov_len = sizeof(head)},
+		/* writev() only reads it. */
+		{.iov_base = (void *)(uintptr_t)data, .iov_len = n},
+	};
+
+	if (w->fs->config->debug)
+		trace_reply(unique, error, head.len);
+	/* Fails when the request was aborted: then nobody waits for it. */
+	if (writev(w->fd, iov, n ? 2 : 1) < 0)
+		return;
+}
+
+void reply_result(fuse_req_t req, int r)
+{
+	fuse_reply_err(req, -r);
+}
+
+struct fuse_entry_param reply_param(const struct tree_entry *entry)
+{
+	struct fuse_entry_param param = {
+		.ino = entry->node,
+		.generation = entry->node >> 32,
+		.attr = entry->attr,
+		.attr_timeout = KEEP_SECONDS,
+		.entry_timeout = KEEP_SECONDS,
+	};
+
+	return param;
+}
+
+void reply_entry(fuse_req_t req, int r, const struct tree_entry *entry)
+{
+	struct fs *fs = fuse_req_userdata(req);
+	struct fuse_entry_param param;
+
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	param = reply_param(entry);
+	if (fuse_reply_entry(req, &param) < 0 && entry->node != CONTROL_NODE)
+		tree_forget(fs->engine.tree, worker_now->slot, entry->node, 1);
+}
+
+void reply_attr(fuse_req_t req, int r, const struct stat *attr)
+{
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, attr, KEEP_SECONDS);
+}
+
+void reply_xattr(fuse_req_t req, int r, const void *buf, size_t n, size_t size)
+{
+	if (r)
+		fuse_reply_err(req, -r);
+	else if (size == 0)
+		fuse_reply_xattr(req, n);
+	else
+		fuse_reply_buf(req, buf, n);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What one mount is made of, and the worker that carries out a request: shared
+ * by the files of this folder and by nobody else.
+ */
+#ifndef SRC_FS_STATE_H
+#define SRC_FS_STATE_H
+
+#include "base/lock.h"
+#include "base/tally.h"
+#include "crew/crew.h"
+#include "ctl/ctl.h"
+#include "fs/engine.h"
+#include <fuse3/fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <stdatomic.h>
+
+/* The most bytes of one READ or WRITE: 256 pages, the kernel's own limit. */
+#define IO_MAX_BYTES (1u << 20)
+
+/*
+ * We are the only source of change and the kernel knows of every one, so what
+ * it has been told stays true: it may keep names and attributes for long.
+ */
+#define KEEP_SECONDS 86400.0
+
+/* The hidden file's node: no record has this index. */
+#define CONTROL_NODE UINT64_C(0xffffffff)
+
+struct fs;
+struct later;
+struct tidy;
+struct autoscale;
+
+/* What the raw request said that libfuse has no way to pass on. */
+enum request_flag {
+	REQUEST_KILL_PRIV = 1, /* set-id bits shall go with this change */
+	REQUEST_NAMELESS = 2,  /* a CREATE without a name: O_TMPFILE */
+	REQUEST_KILL_SGID = 4, /* an ACL by somebody outside the group */
+	REQUEST_INIT = 8,
+};
+
+/* Who works on a request: a slot of the crew, or a background thread. */
+struct worker {
+	struct fs *fs;
+	unsigned slot; /* also its row of the tallies */
+	int fd;        /* where its requests come from and replies go */
+	bool cloned;   /* fd is its own clone and kept for the slot */
+	int epoll_fd;
+	uint64_t charged_bytes; /* for stream and buffers; fs->charge_lock */
+	_Atomic clockid_t cpu_clock; /* of its thread; 0: it has none */
+	char *buffers;  /* one piece; NULL while the slot is down */
+	char *in;       /* a request; its payload is page-aligned */
+	char *out;      /* IO_MAX_BYTES, page-aligned: a reply's data */
+	unsigned flags; /* enum request_flag, of the request at hand */
+};
+
+/* Columns of the tallies. */
+enum count {
+	COUNT_REQUESTS,
+	COUNT_READS,
+	COUNT_WRITES,
+	COUNT_FAILED_READS,
+	COUNT_FAILED_WRITES,
+	COUNT_BYTES_READ,
+	COUNT_BYTES_WRITTEN,
+	COUNT_NR
+};
+
+struct fs {
+	const struct fs_config *config;
+	struct engine engine;
+	struct tally *tally;
+	struct fuse_session *se;
+	int fuse_fd;
+	struct crew *crew;
+	struct worker worker[CREW_MAX];
+	struct lock charge_lock; /* what slots are charged for; leaf */
+	struct later *later;
+	struct tidy *tidy;
+	struct autoscale *autoscale;
+	struct ctl ctl;
+	uint64_t started_ns;
+	struct timespec started; /* the hidden file's times */
+	uid_t owner;             /* who mounted: may turn the knobs */
+	uint64_t init_flags;     /* what the kernel offered in INIT */
+	int ready_fd;            /* eventfd: look at `answers` */
+	_Atomic bool answers;    /* INIT has been answered */
+	_Atomic int error;       /* why a worker gave up; 0: none */
+};
+
+/* The worker that the calling thread is. */
+extern _Thread_local struct worker *worker_now;
+
+static inline void count(struct worker *w, enum count column, uint64_t n)
+{
+	tally_add(w->fs->tally, w->slot, column, n);
+}
+
+#endif

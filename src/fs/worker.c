@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a slot of the crew needs before it can serve.
+ *
+ * A slot's clone of /dev/fuse is opened when the slot first comes up and kept
+ * until the session is over: closing one aborts the requests that were read
+ * from it. Who may not open a clone (an ordinary user where /dev/fuse is
+ * root's) shares the session's descriptor.
+ */
+#include "fs/worker.h"
+#include "base/heap.h"
+#include "base/page.h"
+#include "fs/loop.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* A request: what is before its payload ends at a page's edge. */
+#define IN_ROOM (PAGE_BYTES + IO_MAX_BYTES)
+/* Stack and thread structures that a worker's thread touches. */
+#define THREAD_BYTES (64u << 10)
+
+static void charge_slot(struct worker *w)
+{
+	struct budget *budget = &w->fs->engine.budget;
+	uint64_t bytes;
+
+	lock_take(&w->fs->charge_lock);
+	bytes = stream_stats(w->fs->engine.streams, w->slot).held_bytes;
+	if (w->buffers)
+		bytes += IN_ROOM + IO_MAX_BYTES + THREAD_BYTES;
+	if (bytes > w->charged_bytes)
+		budget_force(budget, bytes - w->charged_bytes);
+	else
+		budget_give(budget, w->charged_bytes - bytes);
+	w->charged_bytes = bytes;
+	lock_drop(&w->fs->charge_lock);
+}
+
+void workers_charge(struct fs *fs)
+{
+	for (unsigned i = 0; i < CREW_MAX; i++)
+		charge_slot(&fs->worker[i]);
+}
+
+static int up_stream(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+
+	return stream_up(fs->engine.streams, slot);
+}
+
+static void down_stream(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+
+	stream_down(fs->engine.streams, slot);
+	charge_slot(&fs->worker[slot]);
+}
+
+/* Written once, so that every page is there before a request needs it. */
+static int up_buffers(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+	char *buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+
+	if (!buffers)
+		return -ENOMEM;
+	memset(buffers, 0, IN_ROOM + IO_MAX_BYTES);
+	lock_take(&fs->charge_lock);
+	w->buffers = buffers;
+	w->in = buffers + PAGE_BYTES - LOOP_HEAD_BYTES;
+	w->out = buffers + IN_ROOM;
+	lock_drop(&fs->charge_lock);
+	charge_slot(w);
+	return 0;
+}
+
+static void down_buffers(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+
+	heap_free(w->buffers);
+	lock_take(&fs->charge_lock);
+	w->buffers = NULL;
+	lock_drop(&fs->charge_lock);
+	charge_slot(w);
+}
+
+/* -errno where there are no clones for us. */
+static int open_clone(int session_fd)
+{
+	uint32_t source = (uint32_t)session_fd;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FUSE_DEV_IOC_CLONE, &source) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+static int up_descriptor(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+	int fd;
+
+	if (w->cloned)
+		return 0;
+	fd = open_clone(fs->fuse_fd);
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return fd;
+	w->cloned = fd >= 0;
+	w->fd = w->cloned ? fd : fs->fuse_fd;
+	return 0;
+}
+
+/*
+ * Exclusive: of all workers that sleep on the one queue of the connection a
+ * request wakes one. The descriptor to leave by is the slot's own.
+ */
+static int up_epoll(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+	struct epoll_event request = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+	struct epoll_event leave = {.events = EPOLLIN};
+	int r;
+
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll_fd < 0)
+		return -errno;
+	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->fd, &request) == 0 &&
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, crew_leave_fd(fs->crew, slot),
+		      &leave) == 0)
+		return 0;
+	r = -errno;
+	close(w->epoll_fd);
+	w->epoll_fd = -1;
+	return r;
+}
+
+static void down_epoll(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+
+	close(w->epoll_fd);
+	w->epoll_fd = -1;
+}
+
+static const struct crew_step steps[] = {
+	{"codec:stream", up_stream, down_stream},
+	{"fs:buffers", up_buffers, down_buffers},
+	{"fs:descriptor", up_descriptor, NULL},
+	{"fs:epoll", up_epoll, down_epoll},
+};
+
+const struct crew_ops worker_crew = {
+	.steps = steps,
+	.nr_steps = ARRAY_SIZE(steps),
+	.run = loop_run,
+};
+
+void workers_init(struct fs *fs)
+{
+	lock_init(&fs->charge_lock, LOCK_LEAF);
+	for (unsigned i = 0; i < CREW_MAX; i++) {
+		fs->worker[i] = (struct worker){
+			.fs = fs, .slot = i, .fd = -1, .epoll_fd = -1};
+	}
+}
+
+void workers_fini(struct fs *fs)
+{
+	lock_fini(&fs->charge_lock);
+	for (unsigned i = 0; i < CREW_MAX; i++) {
+		if (fs->worker[i].cloned)
+			close(fs->worker[i].fd);
+		fs->worker[i].cloned = false;
+	}
+}

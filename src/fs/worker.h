@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a slot of the crew needs before it can serve: the steps between
+ * offline and running, in the crew's order.
+ */
+#ifndef SRC_FS_WORKER_H
+#define SRC_FS_WORKER_H
+
+#include "fs/state.h"
+
+extern const struct crew_ops worker_crew;
+
+/* Before the crew is made. */
+void workers_init(struct fs *fs);
+/* Closes the clones; the session is over and the crew is gone. */
+void workers_fini(struct fs *fs);
+/* Charge each slot for the stream and buffers it holds now: after a change of
+ * codec or of what is kept. */
+void workers_charge(struct fs *fs);
+
+#endif

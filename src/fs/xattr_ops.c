@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Requests about extended attributes: the tree's, the hidden file's, and the
+ * keys that tell about one file, which are answered by name and never listed.
+ */
+#include "base/page.h"
+#include "foldfs/keys.h"
+#include "fs/control.h"
+#include "fs/ops.h"
+#include "fs/reply.h"
+#include "fs/room.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#define FILE_TEXT_MAX 128
+
+/* Names that are ours: nobody stores anything under them. */
+static bool is_ours(const char *name)
+{
+	return strncmp(name, FOLDFS_KEY_PREFIX,
+		       sizeof(FOLDFS_KEY_PREFIX) - 1) == 0;
+}
+
+/* "lz4=12 raw=1 fill=3": what the pages of a file are kept as. */
+static void codec_text(const struct store_file_info *info,
+		       char text[FILE_TEXT_MAX])
+{
+	int n = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < CODEC_NR; i++) {
+		const char *name = i == CODEC_RAW ? "raw" : codec_ops(i)->name;
+
+		if (info->pages[i])
+			n += snprintf(text + n, FILE_TEXT_MAX - (size_t)n,
+				      "%s%s=%" PRIu64, n ? " " : "", name,
+				      info->pages[i]);
+	}
+	if (info->fill_pages)
+		snprintf(text + n, FILE_TEXT_MAX - (size_t)n, "%sfill=%" PRIu64,
+			 n ? " " : "", info->fill_pages);
+}
+
+static int file_key(struct fs *fs, fuse_ino_t node, const char *name,
+		    char text[FILE_TEXT_MAX])
+{
+	struct store_file_info info;
+	struct file file;
+
+	if (tree_file(fs->engine.tree, node, &file) != 0)
+		return -ENODATA;
+	store_file_info(fs->engine.store, file, &info);
+	if (strcmp(name, FOLDFS_FILE_LOGICAL) == 0)
+		snprintf(text, FILE_TEXT_MAX, "%" PRIu64, info.logical_bytes);
+	else if (strcmp(name, FOLDFS_FILE_RESIDENT) == 0)
+		snprintf(text, FILE_TEXT_MAX, "%" PRIu64, info.resident_bytes);
+	else if (strcmp(name, FOLDFS_FILE_CODEC) == 0)
+		codec_text(&info, text);
+	else
+		return -ENODATA;
+	return 0;
+}
+
+static void get_file_key(fuse_req_t req, fuse_ino_t node, const char *name,
+			 size_t size)
+{
+	char text[FILE_TEXT_MAX];
+	int r = file_key(op_fs(req), node, name, text);
+	size_t n = r ? 0 : strlen(text);
+
+	if (!r && size != 0 && n > size)
+		r = -ERANGE;
+	reply_xattr(req, r, text, n, size);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
+{
+	struct fs *fs = op_fs(req);
+	size_t cap = size < IO_MAX_BYTES ? size : IO_MAX_BYTES;
+	struct stream *stream;
+	size_t n = 0;
+	int r;
+
+	if (node == CONTROL_NODE) {
+		control_getxattr(req, name, size);
+		return;
+	}
+	if (is_ours(name)) {
+		get_file_key(req, node, name, size);
+		return;
+	}
+	stream = op_stream(fs);
+	if (!stream) {
+		reply_result(req, -EIO);
+		return;
+	}
+	r = tree_getxattr(fs->engine.tree, stream, node, name, worker_now->out,
+			  cap, &n);
+	stream_put(fs->engine.streams, stream);
+	reply_xattr(req, r, worker_now->out, n, size);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size)
+{
+	struct fs *fs = op_fs(req);
+	size_t cap = size < IO_MAX_BYTES ? size : IO_MAX_BYTES;
+	struct stream *stream;
+	size_t n = 0;
+	int r;
+
+	if (node == CONTROL_NODE) {
+		control_listxattr(req, size);
+		return;
+	}
+	stream = op_stream(fs);
+	if (!stream) {
+		reply_result(req, -EIO);
+		return;
+	}
+	r = tree_listxattr(fs->engine.tree, stream, node, worker_now->out, cap,
+			   &n);
+	stream_put(fs->engine.streams, stream);
+	reply_xattr(req, r, worker_now->out, n, size);
+}
+
+/* A change of one attribute; value NULL: removal. */
+struct xattr_change {
+	fuse_ino_t node;
+	const char *name;
+	const char *value;
+	size_t n;
+	int flags;
+};
+
+static int change_once(struct fs *fs, struct tree_caller *who,
+		       const struct xattr_change *c)
+{
+	struct tree *tree = fs->engine.tree;
+	int r;
+
+	who->stream = op_stream(fs);
+	if (!who->stream)
+		return -EIO;
+	if (c->value)
+		r = tree_setxattr(tree, who, c->node, c->name, c->value, c->n,
+				  c->flags);
+	else
+		r = tree_removexattr(tree, who, c->node, c->name);
+	stream_put(fs->engine.streams, who->stream);
+	return r;
+}
+
+static void change(fuse_req_t req, const struct xattr_change *c)
+{
+	struct fs *fs = op_fs(req);
+	struct tree_caller who = op_caller(req);
+	int r = -EPERM;
+
+	/* Of an ACL the kernel says whether its setter may keep set-gid. */
+	who.privileged = !(worker_now->flags & REQUEST_KILL_SGID);
+	if (c->node != CONTROL_NODE && !is_ours(c->name)) {
+		r = change_once(fs, &who, c);
+		if (room_try_again(fs, r))
+			r = change_once(fs, &who, c);
+	}
+	reply_result(req, r);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t node, const char *name,
+		 const char *value, size_t n, int flags)
+{
+	struct xattr_change c = {
+		.node = node,
+		.name = name,
+		.value = value,
+		.n = n,
+		.flags = flags,
+	};
+
+	if (node == CONTROL_NODE)
+		control_setxattr(req, name, value, n);
+	else
+		change(req, &c);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t node, const char *name)
+{
+	struct xattr_change c = {.node = node, .name = name};
+
+	change(req, &c);
+}
