@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -93,6 +94,35 @@ static void test_span_words_reach_the_end(void **state UNUSED)
 	assert_int_equal(arena_charged_bytes(arena), before);
 	assert_int_equal(*arena_word(arena, ARENA_WORD_NR - 1), 0);
 	assert_int_equal(table_end(arena, TABLE_NR - 1), 1);
+}
+
+/* Whether the mapping that starts at @base has @flag in /proc's VmFlags. */
+static bool has_vm_flag(const void *base, const char *flag)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	bool inside = false, found;
+	char start[32], line[512];
+
+	assert_non_null(f);
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)base);
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, start, strlen(start)) == 0)
+			inside = true;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			break;
+	}
+	found = inside && strstr(line, flag);
+	fclose(f);
+	return found;
+}
+
+/* A core dump would read every hole, and so fill it; a huge page would too. */
+static void test_mapping_flags(void **state UNUSED)
+{
+	assert_true(has_vm_flag(arena_pool(arena), " dd"));
+	assert_true(has_vm_flag(arena->super, " dd"));
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)
+		assert_true(has_vm_flag(arena->super, " nh"));
 }
 
 static void test_pool_punch(void **state UNUSED)
@@ -303,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sizes, up, down),
 		cmocka_unit_test_setup_teardown(test_span_words_reach_the_end,
 						up, down),
+		cmocka_unit_test_setup_teardown(test_mapping_flags, up, down),
 		cmocka_unit_test_setup_teardown(test_pool_punch, up, down),
 		cmocka_unit_test_setup_teardown(test_attach, up, down),
 		cmocka_unit_test_setup_teardown(test_attach_refuses_strangers,
