@@ -56,8 +56,12 @@ unsigned sets_current(const struct sets *sets);
 int sets_params(const struct sets *sets, unsigned set,
 		struct codec_params *ret_params) MUST_CHECK;
 
-/* An object of @set was made / went. @row: the caller's tally row. Rows are
- * added to atomically: a lost count would let a set go under its objects. */
+/*
+ * An object of @set was made (inside the bracket of its store) or went (after
+ * nobody can find it any more): at no time fewer are counted than there are.
+ * @row: the caller's tally row. Rows are added to atomically: a lost count
+ * would let a set go under its objects.
+ */
 void sets_count(struct sets *sets, unsigned row, unsigned set, int64_t n);
 /* Exact when nobody counts. */
 uint64_t sets_objects(const struct sets *sets, unsigned set);
