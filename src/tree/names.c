@@ -2,8 +2,8 @@
 /*
  * Names: their records, and the hash that finds one by directory and name.
  *
- * Linear hashing over chains: each insert may split one bucket and each
- * removal join two, so there is never a long stop and never a second table.
+ * Linear hashing over chains: an insert splits at most one bucket and a
+ * removal joins at most two pairs, so there is never a long stop and never a second table.
  * Growing is a wish: without memory for another bucket chains get longer.
  * The hash is seeded anew in every life, for names are chosen by users.
  */
@@ -182,8 +182,10 @@ void names_remove(struct tree *t, uint32_t ix)
 	}
 	*at = state->next;
 	n->count--;
-	if (n->nr_buckets > BUCKETS_MIN && n->count < n->nr_buckets / 2)
-		join(t);
+	/* Two for each name that goes: so an empty hash is small again. */
+	for (int i = 0; i < 2; i++)
+		if (n->nr_buckets > BUCKETS_MIN && n->count < n->nr_buckets / 2)
+			join(t);
 }
 
 int name_check(const char *name, size_t *ret_n)
