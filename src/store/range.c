@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ranges of a file: cut, punch, zero, allocate, seek.
+ * Taking ranges of a file away: truncate, punch, discard.
  *
  * What goes is unhooked under the file's write lock in a time that depends on
  * the map's height, and freed after it. A small range inside one or two groups
  * is cleared under the group locks instead, so that a swap device's discards
  * do not stop its readers.
  */
-#include "base/check.h"
 #include "store/state.h"
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static uint64_t size_of(const struct body *body)
 {
@@ -212,9 +210,8 @@ static int zero_edge(struct store *store, struct stream *stream,
 	return err;
 }
 
-/* The parts of [@offset, @end) that are no whole pages. */
-static int zero_edges(struct store *store, struct stream *stream,
-		      struct file file, uint64_t offset, uint64_t end)
+int range_zero_edges(struct store *store, struct stream *stream,
+		     struct file file, uint64_t offset, uint64_t end)
 {
 	uint64_t first = pages_for(offset) << PAGE_SHIFT;
 	uint64_t last = page_of(end) << PAGE_SHIFT;
@@ -228,7 +225,7 @@ static int zero_edges(struct store *store, struct stream *stream,
 	return zero_edge(store, stream, file, last, end);
 }
 
-static int range_end(uint64_t offset, uint64_t n, uint64_t *ret_end)
+int range_end(uint64_t offset, uint64_t n, uint64_t *ret_end)
 {
 	if (offset > (uint64_t)FILE_MAX_BYTES ||
 	    n > (uint64_t)FILE_MAX_BYTES - offset)
@@ -249,250 +246,5 @@ int store_punch(struct store *store, struct stream *stream, struct file file,
 		return 0;
 	/* Whole pages first: that makes room for what the edges need. */
 	punch_pages(store, stream->row, file, pages_for(offset), page_of(end));
-	return zero_edges(store, stream, file, offset, end);
-}
-
-/* --- allocate, zero --- */
-
-static void visit_held(void *arg, uint64_t page UNUSED, uint64_t word)
-{
-	uint64_t *held = arg;
-
-	*held += entry_is_held(word);
-}
-
-static uint64_t count_held(struct store *store, struct file file,
-			   uint64_t first, uint64_t end)
-{
-	uint64_t held = 0;
-	struct walk walk = {.entry = visit_held, .arg = &held};
-
-	walk_pages(store, file, first, end, &walk);
-	return held;
-}
-
-/* Give up to @room holes of one group a zero page each; how many there were.
- * The slots are there. */
-static unsigned fill_holes(struct store *store, struct file file, uint64_t page,
-			   unsigned n, uint64_t room)
-{
-	struct lock *group = store_group_lock(store, file, page);
-	unsigned have = 0, filled = 0;
-	_Atomic uint64_t *slots;
-
-	lock_take(group);
-	slots = map_slots(store->arena, file.body, page, &have);
-	invariant(slots && have >= n && !map_is_lost(slots));
-	for (unsigned i = 0; i < n && filled < room; i++) {
-		uint64_t old =
-			atomic_load_explicit(&slots[i], memory_order_relaxed);
-
-		if (entry_kind(old) != ENTRY_EMPTY)
-			continue;
-		atomic_store_explicit(&slots[i],
-				      entry_after(old, entry_of_fill(0)),
-				      memory_order_release);
-		filled++;
-	}
-	lock_drop(group);
-	return filled;
-}
-
-/* Nodes for all of [@first, @end); lost ones become their own, too. */
-static int ensure_pages(struct store *store, struct file file, uint64_t first,
-			uint64_t end)
-{
-	struct lock *zero = store_group_lock(store, file, 0);
-	int err;
-
-	/* The last first: the root grows once. */
-	err = map_ensure(store->arena, file.body, end - 1, 1, zero);
-	while (!err && first < end) {
-		uint64_t next = (first | (GROUP_PAGES - 1)) + 1;
-
-		if (next > end)
-			next = end;
-		err = map_ensure(store->arena, file.body, first,
-				 (unsigned)(next - first), zero);
-		first = next;
-	}
-	return err;
-}
-
-/* All or nothing: room is taken and nodes are made before any entry is. Holes
- * that a punch makes meanwhile may stay: as if it had come after us. The
- * rwlock is held for reading. */
-static int hold_pages(struct store *store, unsigned row, struct file file,
-		      uint64_t first, uint64_t end)
-{
-	uint64_t wanted = end - first - count_held(store, file, first, end);
-	uint64_t room = wanted ? store_charge(store, wanted) : 0, filled = 0;
-	int err = 0;
-
-	if (room < wanted) {
-		store_count(store, row, COUNT_SIZE_LIMIT_HIT, 1);
-		err = -ENOSPC;
-	} else {
-		err = ensure_pages(store, file, first, end);
-		if (err)
-			store_count(store, row, COUNT_MEM_LIMIT_HIT, 1);
-	}
-	while (!err && first < end) {
-		uint64_t next = (first | (GROUP_PAGES - 1)) + 1;
-
-		if (next > end)
-			next = end;
-		filled += fill_holes(store, file, first,
-				     (unsigned)(next - first), room - filled);
-		first = next;
-	}
-	atomic_fetch_add_explicit(&file.body->pages, filled,
-				  memory_order_relaxed);
-	store_count(store, row, SUM_SAME, (int64_t)filled);
-	store_uncharge(store, room - filled);
-	return err;
-}
-
-int store_allocate(struct store *store, struct stream *stream, struct file file,
-		   uint64_t offset, uint64_t n, bool keep_size)
-{
-	struct rwlock *lock = store_file_lock(store, file);
-	uint64_t end;
-	int err = range_end(offset, n, &end);
-
-	if (err || !n)
-		return err;
-	rwlock_read(lock);
-	err = hold_pages(store, stream->row, file, page_of(offset),
-			 pages_for(end));
-	if (!err && !keep_size)
-		err = range_grow_held(store, stream, file, end);
-	rwlock_read_end(lock);
-	if (err == -ENOSPC) {
-		rwlock_write(lock);
-		map_prune(store->arena, file.body, page_of(offset),
-			  pages_for(end));
-		rwlock_write_end(lock);
-	}
-	return err;
-}
-
-/* Zero pages in place of whatever is there. */
-static int zero_pages(struct store *store, unsigned row, struct file file,
-		      uint64_t first, uint64_t end)
-{
-	struct rwlock *lock = store_file_lock(store, file);
-	struct fresh fresh[STREAM_BATCH];
-	struct books books;
-	unsigned done = 1;
-	int err = 0;
-
-	for (unsigned i = 0; i < STREAM_BATCH; i++)
-		fresh[i].word = entry_of_fill(0);
-	for (; first < end && done; first += done) {
-		unsigned n = end - first < STREAM_BATCH
-				     ? (unsigned)(end - first)
-				     : STREAM_BATCH;
-
-		books_begin(&books, store, row);
-		rwlock_read(lock);
-		done = run_publish(store, file, first, fresh, n, PUBLISH_KEEP,
-				   &books, &err);
-		rwlock_read_end(lock);
-		store_count(store, row, SUM_SAME, done);
-		books_end(&books);
-	}
-	return first < end ? err : 0;
-}
-
-int store_zero(struct store *store, struct stream *stream, struct file file,
-	       uint64_t offset, uint64_t n, bool keep_size)
-{
-	uint64_t end;
-	int err = range_end(offset, n, &end);
-
-	if (err || !n)
-		return err;
-	err = store_allocate(store, stream, file, offset, n, keep_size);
-	if (!err)
-		err = zero_pages(store, stream->row, file, pages_for(offset),
-				 page_of(end));
-	if (!err)
-		err = zero_edges(store, stream, file, offset, end);
-	return err;
-}
-
-/* --- seek --- */
-
-/* The first page of [@page, end of its group) that is @data or not; MAP_END:
- * none. */
-static uint64_t seek_group(struct store *store, struct file file, uint64_t page,
-			   bool data)
-{
-	struct lock *group = store_group_lock(store, file, page);
-	uint64_t found = MAP_END;
-	unsigned have = 0;
-	_Atomic uint64_t *slots;
-
-	lock_take(group);
-	slots = map_slots(store->arena, file.body, page, &have);
-	for (unsigned i = 0; i < have && found == MAP_END; i++) {
-		uint64_t word =
-			atomic_load_explicit(&slots[i], memory_order_relaxed);
-
-		if ((entry_kind(word) != ENTRY_EMPTY) == data)
-			found = page + i;
-	}
-	/* A map that ends inside the group is followed by a hole. */
-	if (!data && found == MAP_END && (page + have) % GROUP_PAGES)
-		found = page + have;
-	lock_drop(group);
-	return found;
-}
-
-static uint64_t seek_page(struct store *store, struct file file, uint64_t page,
-			  uint64_t end, bool data)
-{
-	while (page < end) {
-		uint64_t next = map_next(store->arena, file.body, page), found;
-
-		if (next > page && !data)
-			return page;
-		if (next >= end)
-			return end;
-		found = seek_group(store, file, next, data);
-		if (found != MAP_END)
-			return found;
-		page = (next | (GROUP_PAGES - 1)) + 1;
-	}
-	return end;
-}
-
-int store_seek(struct store *store, struct file file, uint64_t offset,
-	       int whence, uint64_t *ret_offset)
-{
-	struct rwlock *lock = store_file_lock(store, file);
-	uint64_t size, at;
-
-	if (whence != SEEK_DATA && whence != SEEK_HOLE)
-		return -EINVAL;
-	rwlock_read(lock);
-	size = size_of(file.body);
-	if (offset >= size) {
-		rwlock_read_end(lock);
-		return -ENXIO;
-	}
-	at = seek_page(store, file, page_of(offset), pages_for(size),
-		       whence == SEEK_DATA)
-	     << PAGE_SHIFT;
-	rwlock_read_end(lock);
-	if (at < offset)
-		at = offset;
-	if (at >= size) {
-		if (whence == SEEK_DATA)
-			return -ENXIO;
-		at = size;
-	}
-	*ret_offset = at;
-	return 0;
+	return range_zero_edges(store, stream, file, offset, end);
 }

@@ -214,6 +214,12 @@ void walk_pages(struct store *store, struct file file, uint64_t first,
 
 /* --- range.c --- */
 
+/* -EFBIG when a file cannot reach to @offset + @n. */
+int range_end(uint64_t offset, uint64_t n, uint64_t *ret_end) MUST_CHECK;
+/* Zero the parts of [@offset, @end) that are no whole pages; no lock held. */
+int range_zero_edges(struct store *store, struct stream *stream,
+		     struct file file, uint64_t offset,
+		     uint64_t end) MUST_CHECK;
 /* Grow to @size if it is smaller; the file's rwlock is held for reading. */
 int range_grow_held(struct store *store, struct stream *stream,
 		    struct file file, uint64_t size) MUST_CHECK;
