@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * "Did you mean": which known word is nearest to a misspelt one.
+ * Finds the known word that is nearest to a misspelt one.
  *
  * The distance counts letters put in, left out, changed and swapped with
  * their neighbour; capitals count as small letters. Pure.

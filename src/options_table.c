@@ -43,8 +43,17 @@ static int parse_size(struct options *o, const char *value)
 
 static int parse_mem_limit(struct options *o, const char *value)
 {
-	return parse_bytes(value, o->ram_bytes, MIB, 16 * TIB,
-			   &o->mem_limit_bytes);
+	uint64_t bytes;
+	int r;
+
+	r = parse_bytes(value, o->ram_bytes, MIB, 16 * TIB, &bytes);
+	/* More than all of it would protect nothing: it is a mistake, while
+	 * size= above it is what compression is for. */
+	if (r == 0 && strchr(value, '%') && bytes > o->ram_bytes)
+		r = -ERANGE;
+	if (r == 0)
+		o->mem_limit_bytes = bytes;
+	return r;
 }
 
 static int parse_nr_inodes(struct options *o, const char *value)

@@ -132,6 +132,10 @@ static void the_edges_of_ranges_are_in(void **state UNUSED)
 	taken("size=4E,mem_limit=16T,nr_inodes=4294967294,mode=7777,"
 	      "uid=4294967294,gid=4294967294,workers=64");
 	assert_int_equal(o.size_bytes, UINT64_C(1) << 62);
+	assert_int_equal(o.mem_limit_bytes, 16 * TIB);
+	taken("size=300%,mem_limit=100%");
+	assert_int_equal(o.size_bytes, 24 * GIB);
+	assert_int_equal(o.mem_limit_bytes, 8 * GIB);
 	assert_int_equal(o.uid, 4294967294u);
 }
 
@@ -142,6 +146,7 @@ static void values_out_of_range_say_the_range(void **state UNUSED)
 	refused("size=99999999999999999999", "out of range");
 	refused("size=0%", "out of range");
 	refused("mem_limit=1023K", "out of range; right is 1M to 16T");
+	refused("mem_limit=101%", "out of range; right is 1M to 16T");
 	refused("nr_inodes=4294967295", "out of range; right is 0 to 4294967");
 	refused("mode=10000", "out of range; right is 0 to 7777 in octal");
 	refused("uid=4294967295", "out of range");
