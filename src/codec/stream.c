@@ -6,6 +6,11 @@
  * stream_down() takes the slot's lock, and `up` is cleared under it. Who finds
  * a slot not up has locked after that and so reads a mask without the bit: it
  * cannot pick the same empty slot for ever, and with no bit left it gives up.
+ *
+ * Note: who goes ahead. A busy worker gives its slot's lock up for moments
+ * only, and a mutex is not fair. Whoever changes slots (up, down, a change of
+ * codec, a sweep) says so in `ahead` first; a getter that has the lock then
+ * gives it up again until that one was there.
  */
 #include "codec/stream.h"
 #include "base/check.h"
@@ -20,6 +25,8 @@ _Static_assert(STREAMS_MAX <= TALLY_ROWS - 1, "a row for each slot");
 
 struct slot {
 	struct lock lock;
+	struct cond ahead_gone;
+	_Atomic unsigned ahead; /* rises without the lock, falls with it */
 	struct stream *stream GUARDED_BY(lock); /* NULL: empty */
 	bool up GUARDED_BY(lock);
 	uint64_t kept_since_ns GUARDED_BY(lock);
@@ -65,6 +72,25 @@ static struct stream *slot_claim(struct slot *slot) NO_LOCK_ANALYSIS
 	return NULL;
 }
 
+static bool has_ahead(struct slot *slot)
+{
+	return unlikely(
+		atomic_load_explicit(&slot->ahead, memory_order_relaxed) > 0);
+}
+
+static void slot_lock_ahead(struct slot *slot) ACQUIRES(&slot->lock)
+{
+	atomic_fetch_add_explicit(&slot->ahead, 1, memory_order_relaxed);
+	lock_take(&slot->lock);
+	atomic_fetch_sub_explicit(&slot->ahead, 1, memory_order_relaxed);
+}
+
+static void slot_unlock_ahead(struct slot *slot) RELEASES(&slot->lock)
+{
+	cond_broadcast(&slot->ahead_gone);
+	lock_drop(&slot->lock);
+}
+
 static struct slot *slot_pick(struct streams *streams, unsigned ix)
 {
 	void (*hook)(unsigned) =
@@ -80,7 +106,12 @@ static struct stream *slot_try(struct streams *streams,
 {
 	struct slot *slot = slot_pick(streams, ix);
 
-	return lock_try(&slot->lock) ? slot_claim(slot) : NULL;
+	if (!lock_try(&slot->lock))
+		return NULL;
+	if (!has_ahead(slot))
+		return slot_claim(slot);
+	lock_drop(&slot->lock);
+	return NULL;
 }
 
 static struct stream *slot_wait(struct streams *streams,
@@ -92,6 +123,8 @@ static struct stream *slot_wait(struct streams *streams,
 		count(&slot->counts.waited);
 		lock_take(&slot->lock);
 	}
+	while (has_ahead(slot))
+		cond_wait(&slot->ahead_gone, &slot->lock);
 	return slot_claim(slot);
 }
 
@@ -163,8 +196,8 @@ static void wait_for_holders(void *arg)
 	struct streams *streams = arg;
 
 	for (unsigned i = 0; i < STREAMS_MAX; i++) {
-		lock_take(&streams->slot[i].lock);
-		lock_drop(&streams->slot[i].lock);
+		slot_lock_ahead(&streams->slot[i]);
+		slot_unlock_ahead(&streams->slot[i]);
 	}
 }
 
@@ -180,8 +213,10 @@ int streams_new(struct sets *sets, struct streams **ret)
 	streams->sets = sets;
 	lock_init(&streams->plan_lock, LOCK_SETS);
 	cond_init(&streams->plan_idle);
-	for (unsigned i = 0; i < STREAMS_MAX; i++)
+	for (unsigned i = 0; i < STREAMS_MAX; i++) {
 		lock_init(&streams->slot[i].lock, LOCK_STREAM);
+		cond_init(&streams->slot[i].ahead_gone);
+	}
 	sets_on_sweep(sets, wait_for_holders, streams);
 	*ret = streams;
 	return 0;
@@ -203,6 +238,7 @@ void streams_free(struct streams *streams)
 	sets_on_sweep(streams->sets, NULL, NULL);
 	for (unsigned i = 0; i < STREAMS_MAX; i++) {
 		slot_empty_locked(&streams->slot[i]);
+		cond_fini(&streams->slot[i].ahead_gone);
 		lock_fini(&streams->slot[i].lock);
 	}
 	cond_fini(&streams->plan_idle);
@@ -236,7 +272,7 @@ int stream_up(struct streams *streams, unsigned ix)
 	struct slot *slot = &streams->slot[ix];
 	int r = 0;
 
-	lock_take(&slot->lock);
+	slot_lock_ahead(slot);
 	if (!slot->stream)
 		r = slot_fill_locked(streams, ix);
 	if (r == 0) {
@@ -244,7 +280,7 @@ int stream_up(struct streams *streams, unsigned ix)
 		atomic_fetch_or_explicit(&streams->up_mask, bit(ix),
 					 memory_order_release);
 	}
-	lock_drop(&slot->lock);
+	slot_unlock_ahead(slot);
 	return r;
 }
 
@@ -280,34 +316,46 @@ void stream_down(struct streams *streams, unsigned ix)
 
 	atomic_fetch_and_explicit(&streams->up_mask, ~bit(ix),
 				  memory_order_release);
-	lock_take(&slot->lock);
+	slot_lock_ahead(slot);
 	atomic_fetch_and_explicit(&streams->up_mask, ~bit(ix),
 				  memory_order_relaxed);
 	slot->up = false;
 	now_ns = clock_ns();
 	slot->kept_since_ns = now_ns;
 	slot_reap_locked(streams, slot, now_ns);
-	lock_drop(&slot->lock);
+	slot_unlock_ahead(slot);
 }
 
+/* Streams that are up have no time to be over: their users are let be. */
 void streams_reap(struct streams *streams, uint64_t now_ns)
 {
+	uint64_t up = mask_now(streams);
+
 	for (unsigned i = 0; i < STREAMS_MAX; i++) {
 		struct slot *slot = &streams->slot[i];
 
+		if (up & bit(i))
+			continue;
 		lock_take(&slot->lock);
 		slot_reap_locked(streams, slot, now_ns);
 		lock_drop(&slot->lock);
 	}
 }
 
+/* Every slot: one that goes down now may have seen the policy before. */
 void streams_set_retire(struct streams *streams, enum stream_retire how,
 			unsigned idle_seconds)
 {
 	atomic_store_explicit(&streams->retire,
 			      (uint64_t)how << 32 | idle_seconds,
 			      memory_order_relaxed);
-	streams_reap(streams, clock_ns());
+	for (unsigned i = 0; i < STREAMS_MAX; i++) {
+		struct slot *slot = &streams->slot[i];
+
+		slot_lock_ahead(slot);
+		slot_reap_locked(streams, slot, clock_ns());
+		slot_unlock_ahead(slot);
+	}
 }
 
 /* --- change of codec --- */
@@ -319,7 +367,7 @@ static void slots_settle(struct streams *streams, bool adopt, unsigned pos)
 		struct slot *slot = &streams->slot[i];
 		struct stream *stream;
 
-		lock_take(&slot->lock);
+		slot_lock_ahead(slot);
 		stream = slot->stream;
 		if (stream && stream->spare.mem && adopt) {
 			stream_ctx_drop(stream, &stream->ctx[pos]);
@@ -328,7 +376,7 @@ static void slots_settle(struct streams *streams, bool adopt, unsigned pos)
 		} else if (stream) {
 			stream_ctx_drop(stream, &stream->spare);
 		}
-		lock_drop(&slot->lock);
+		slot_unlock_ahead(slot);
 	}
 }
 
@@ -340,11 +388,11 @@ static int slots_make_spare(struct streams *streams,
 	for (unsigned i = 0; i < STREAMS_MAX && r == 0; i++) {
 		struct slot *slot = &streams->slot[i];
 
-		lock_take(&slot->lock);
+		slot_lock_ahead(slot);
 		if (slot->stream && !slot->stream->spare.mem)
 			r = stream_ctx_make(slot->stream, params,
 					    &slot->stream->spare);
-		lock_drop(&slot->lock);
+		slot_unlock_ahead(slot);
 	}
 	return r;
 }

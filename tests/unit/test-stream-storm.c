@@ -11,7 +11,7 @@
 
 #define WRITERS 3
 #define SLOTS 4
-#define CHURNS 300
+#define CHURNS 1000
 #define KEPT 8
 
 struct writer {

@@ -348,6 +348,44 @@ static void test_t19_get_waits_when_all_are_taken(void **state)
 	assert_int_equal(stats(f, 1).waited, 1);
 }
 
+static void *preparer_main(void *arg)
+{
+	struct fixture *f = arg;
+
+	/* The main thread checks by using it. */
+	(void)!streams_prepare(f->streams, &zstd_1);
+	return NULL;
+}
+
+/*
+ * A user that comes back at once must not keep a change of codec out: the
+ * change waits ahead, a try goes elsewhere or away, and a get follows it.
+ */
+static void test_t19_change_goes_ahead_of_getters(void **state)
+{
+	struct fixture *f = *state;
+	struct stream *s;
+	pthread_t thread;
+	uint64_t held;
+
+	up(f, 1);
+	held = stats(f, 1).held_bytes;
+	s = stream_get(f->streams, 1);
+	assert_int_equal(pthread_create(&thread, NULL, preparer_main, f), 0);
+	/* From when it waits on, no put and get can pass it any more. */
+	do {
+		stream_put(f->streams, s);
+		s = stream_try(f->streams, 1);
+	} while (s && stats(f, 1).held_bytes == held);
+	if (!s)
+		s = stream_get(f->streams, 1);
+	assert_true(stats(f, 1).held_bytes > held);
+	stream_put(f->streams, s);
+	pthread_join(thread, NULL);
+	change_codec(f, &zstd_1);
+	assert_works(f, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +401,7 @@ int main(void)
 		TEST(test_t06_own_slots_no_contention),
 		TEST(test_t19_try_taken_and_refused),
 		TEST(test_t19_get_waits_when_all_are_taken),
+		TEST(test_t19_change_goes_ahead_of_getters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
