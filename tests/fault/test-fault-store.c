@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The store when something is refused: each heap call of its start, and the
+ * budget at every step of a write, a part of a page, a cut, a zeroed range and
+ * a copy. What was there stays readable, nothing leaks, room that is made is
+ * room again.
+ */
+#include "base/heap.h"
+#include "lib/content.h"
+#include "lib/fault.h"
+#include "lib/store_rig.h"
+#include "lib/unit.h"
+#include "store/state.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int make_store(void *arg)
+{
+	struct store_rig *rig = arg;
+	struct store *store;
+	int err = store_new(rig->arena, rig->pool, rig->sets, MIB, &store);
+
+	if (!err)
+		store_free(store);
+	return err;
+}
+
+static void test_start_without_heap(void **state UNUSED)
+{
+	struct store_rig_options options = {.pool_kind = RIG_SPAN};
+	struct store_rig rig;
+
+	store_rig_up(&rig, &options);
+	assert_true(fault_each_alloc(make_store, &rig) >= 1);
+	store_rig_down(&rig);
+}
+
+/* --- budget --- */
+
+#define PAGES 96u
+#define BYTES (PAGES * (size_t)PAGE_BYTES)
+
+struct world {
+	struct store_rig rig;
+	struct file file, other;
+	char *before, *after, *buf;
+};
+
+typedef int step(struct world *w);
+
+static int op_write(struct world *w)
+{
+	size_t done = BYTES;
+	int err = store_write(w->rig.store, w->rig.stream, w->file, 0, w->after,
+			      BYTES, &done);
+
+	return err ? err : done == BYTES ? 0 : -ENOSPC;
+}
+
+static int op_part(struct world *w)
+{
+	size_t done;
+
+	memcpy(w->after, w->before, BYTES);
+	memset(w->after + 5000, 'x', 3000);
+	return store_write(w->rig.store, w->rig.stream, w->file, 5000,
+			   w->after + 5000, 3000, &done);
+}
+
+static int op_far(struct world *w)
+{
+	size_t done;
+
+	memcpy(w->after, w->before, BYTES);
+	return store_write(w->rig.store, w->rig.stream, w->other, 3 * TIB,
+			   w->after, PAGE_BYTES, &done);
+}
+
+static int op_punch(struct world *w)
+{
+	memcpy(w->after, w->before, BYTES);
+	memset(w->after + 100, 0, 40000);
+	return store_punch(w->rig.store, w->rig.stream, w->file, 100, 40000);
+}
+
+static int op_zero(struct world *w)
+{
+	memcpy(w->after, w->before, BYTES);
+	memset(w->after + 100, 0, 40000);
+	return store_zero(w->rig.store, w->rig.stream, w->file, 100, 40000,
+			  true);
+}
+
+static int op_copy(struct world *w)
+{
+	uint64_t n = 0;
+	int err = store_copy(w->rig.store, w->rig.stream, w->file, 0, w->other,
+			     0, BYTES, &n);
+
+	memcpy(w->after, w->before, BYTES);
+	return err ? err : n == BYTES ? 0 : -ENOSPC;
+}
+
+static void world_up(struct world *w)
+{
+	struct store_rig_options options = {.pool_kind = RIG_SPAN};
+	struct content random = {1};
+	size_t done;
+
+	store_rig_up(&w->rig, &options);
+	w->file = store_rig_file(&w->rig, 0);
+	w->other = store_rig_file(&w->rig, 1);
+	for (unsigned i = 0; i < PAGES; i++)
+		content_make(&random, CONTENT_MIXED, w->before + i * PAGE_BYTES,
+			     PAGE_BYTES);
+	content_make(&random, CONTENT_RANDOM, w->after, BYTES);
+	assert_int_equal(store_write(w->rig.store, w->rig.stream, w->file, 0,
+				     w->before, BYTES, &done),
+			 0);
+}
+
+/* Every page is as before or as after. */
+static void assert_whole(struct world *w)
+{
+	size_t done = 0;
+
+	assert_int_equal(store_read(w->rig.store, w->rig.stream, w->file, 0,
+				    w->buf, BYTES, &done),
+			 0);
+	assert_int_equal(done, BYTES);
+	for (size_t at = 0; at < BYTES; at += PAGE_BYTES)
+		if (memcmp(w->buf + at, w->before + at, PAGE_BYTES) != 0)
+			assert_memory_equal(w->buf + at, w->after + at,
+					    PAGE_BYTES);
+}
+
+/* With 0, 1, 2, ... more pages of budget, until it is enough. */
+static void exhaust(step *operation)
+{
+	struct world w = {.before = malloc(BYTES),
+			  .after = malloc(BYTES),
+			  .buf = malloc(BYTES)};
+	unsigned refused = 0;
+	int err;
+
+	do {
+		struct budget *budget = &w.rig.budget;
+
+		world_up(&w);
+		/* No slack: spans that are held have free slots otherwise. */
+		budget_set_limit(budget,
+				 budget_used(budget) + refused * PAGE_BYTES);
+		err = operation(&w);
+		assert_true(err == 0 || err == -ENOSPC);
+		assert_true(budget_used(budget) <= budget_limit(budget));
+		assert_whole(&w);
+		store_rig_check(&w.rig);
+		budget_set_limit(budget, GIB);
+		if (err) {
+			refused++;
+			assert_int_equal(operation(&w), 0);
+			store_rig_check(&w.rig);
+		}
+		store_rig_down(&w.rig);
+	} while (err);
+	/* That it met a limit at all is what makes this a test. */
+	assert_true(refused > 0);
+	free(w.before);
+	free(w.after);
+	free(w.buf);
+}
+
+static void test_write(void **state UNUSED)
+{
+	exhaust(op_write);
+}
+
+static void test_far(void **state UNUSED)
+{
+	exhaust(op_far);
+}
+
+static void test_copy(void **state UNUSED)
+{
+	exhaust(op_copy);
+}
+
+/* These need so little that slots at hand serve: all of them are taken
+ * first. */
+static void fill_slots(struct world *w)
+{
+	struct content random = {9};
+	struct file filler = store_rig_file(&w->rig, 2);
+	char page[PAGE_BYTES];
+	uint64_t at = 0;
+	size_t done;
+
+	content_make(&random, CONTENT_RANDOM, page, sizeof(page));
+	budget_set_limit(&w->rig.budget, 0);
+	for (unsigned n = PAGE_BYTES; n >= 8; n = n / 2 & ~7u)
+		while (store_write(w->rig.store, w->rig.stream, filler, at,
+				   page, n, &done) == 0)
+			at += PAGE_BYTES;
+}
+
+static void with_full_pool(step *operation)
+{
+	struct world w = {.before = malloc(BYTES),
+			  .after = malloc(BYTES),
+			  .buf = malloc(BYTES)};
+	int err;
+
+	world_up(&w);
+	fill_slots(&w);
+	err = operation(&w);
+	assert_true(err == 0 || err == -ENOSPC);
+	assert_whole(&w);
+	store_rig_check(&w.rig);
+	/* A cut and a removal need no room. */
+	assert_int_equal(store_truncate(w.rig.store, w.rig.stream, w.file,
+					10 * PAGE_BYTES + 100),
+			 0);
+	assert_int_equal(store_truncate(w.rig.store, w.rig.stream, w.file, 1),
+			 0);
+	assert_int_equal(store_truncate(w.rig.store, w.rig.stream, w.file, 0),
+			 0);
+	budget_set_limit(&w.rig.budget, GIB);
+	store_rig_check(&w.rig);
+	store_rig_down(&w.rig);
+	free(w.before);
+	free(w.after);
+	free(w.buf);
+}
+
+static void test_part(void **state UNUSED)
+{
+	with_full_pool(op_part);
+}
+
+static void test_punch(void **state UNUSED)
+{
+	with_full_pool(op_punch);
+}
+
+static void test_zero(void **state UNUSED)
+{
+	with_full_pool(op_zero);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start_without_heap),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_far),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_part),
+		cmocka_unit_test(test_punch),
+		cmocka_unit_test(test_zero),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
