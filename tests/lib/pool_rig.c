@@ -138,3 +138,44 @@ bool pool_object_is_intact(struct pool *pool, const struct pool_object *object)
 	pool_read_end(pool, object->handle, &view);
 	return same;
 }
+
+struct pool_stats pool_rig_stats(const struct pool_rig *rig)
+{
+	struct pool_stats stats;
+
+	pool_stats(rig->pool, &stats);
+	return stats;
+}
+
+unsigned pool_rig_make(struct pool_rig *rig, struct pool_object *objects,
+		       unsigned from, unsigned end, unsigned shard,
+		       uint32_t n_bytes)
+{
+	struct pool_random random = {from + 1};
+
+	for (unsigned i = from; i < end; i++) {
+		uint32_t n = n_bytes ? n_bytes : pool_random_length(&random);
+
+		if (pool_object_make(rig->pool, shard, n, i, &objects[i]) < 0)
+			return i - from;
+	}
+	return end - from;
+}
+
+void pool_rig_free(struct pool_rig *rig, const struct pool_object *objects,
+		   unsigned from, unsigned end)
+{
+	for (unsigned i = from; i < end; i++)
+		pool_free(rig->pool, &objects[i].handle, 1);
+}
+
+unsigned pool_rig_broken(struct pool_rig *rig,
+			 const struct pool_object *objects, unsigned from,
+			 unsigned end)
+{
+	unsigned n = 0;
+
+	for (unsigned i = from; i < end; i++)
+		n += !pool_object_is_intact(rig->pool, &objects[i]);
+	return n;
+}

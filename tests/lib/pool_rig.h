@@ -53,6 +53,19 @@ void pool_object_write(struct pool *pool, const struct pool_object *object);
 /* True if the pool gives exactly what was written. */
 bool pool_object_is_intact(struct pool *pool, const struct pool_object *object);
 
+struct pool_stats pool_rig_stats(const struct pool_rig *rig);
+/* @objects[from, end) of @n_bytes each, 0: random lengths; their seeds are
+ * their indexes. Stops at the first that does not fit; how many did. */
+unsigned pool_rig_make(struct pool_rig *rig, struct pool_object *objects,
+		       unsigned from, unsigned end, unsigned shard,
+		       uint32_t n_bytes);
+void pool_rig_free(struct pool_rig *rig, const struct pool_object *objects,
+		   unsigned from, unsigned end);
+/* How many of @objects[from, end) are not what was written. */
+unsigned pool_rig_broken(struct pool_rig *rig,
+			 const struct pool_object *objects, unsigned from,
+			 unsigned end);
+
 /*
  * @threads threads make, read, replace, exchange and free objects in @pool,
  * each @rounds times, until nothing is left. A full pool is fine. Returns how

@@ -248,12 +248,100 @@ static void test_without_room(void **state UNUSED)
 			pool_free(rig.pool, &objects[i].handle, 1);
 			objects[i].handle.value = 0;
 		}
+	/* Free pages go back first, so that what is left are moves. */
+	pool_compact_begin(rig.pool, 1);
+	pool_compact_end(rig.pool);
 	budget_set_limit(&rig.budget, budget_used(&rig.budget));
 	held = stats_of(&rig).held_bytes;
 	assert_true(compact(&rig, 64, 100) > 0);
 	assert_true(stats_of(&rig).held_bytes < held * 3 / 4);
 	assert_int_equal(pool_check(rig.pool), 0);
 	assert_intact(&rig);
+	pool_rig_down(&rig);
+}
+
+/* @spans full spans of one class, 256 objects each; the others none. */
+static void make_spans(struct pool_rig *rig, unsigned spans)
+{
+	for (unsigned i = 0; i < OBJECTS; i++)
+		objects[i].handle.value = 0;
+	for (unsigned i = 0; i < spans * 256; i++)
+		assert_int_equal(
+			pool_object_make(rig->pool, 0, 1016, i, &objects[i]),
+			0);
+}
+
+/* Of each 32 objects of span @ix the first @n go; but on each page of four one
+ * stays, so that nothing goes back by itself. */
+static void thin_out(struct pool_rig *rig, unsigned ix, unsigned n)
+{
+	for (unsigned i = ix * 256; i < (ix + 1) * 256; i++)
+		if (i % 4 && i % 32 < n) {
+			pool_free(rig->pool, &objects[i].handle, 1);
+			objects[i].handle.value = 0;
+		}
+}
+
+static void test_no_place_to_go(void **state UNUSED)
+{
+	struct pool_rig rig;
+
+	pool_rig_up(&rig, GIB, GIB, 1);
+	make_spans(&rig, 2);
+	/* 160 objects remain in each and 96 slots are free: neither's objects
+	 * fit into the other. */
+	thin_out(&rig, 0, 16);
+	thin_out(&rig, 1, 16);
+	budget_set_limit(&rig.budget, budget_used(&rig.budget));
+	assert_int_equal(pool_compact_begin(rig.pool, 10), 0);
+	budget_set_limit(&rig.budget, GIB);
+	assert_int_equal(pool_compact_begin(rig.pool, 10), 2);
+	assert_int_equal(move_all(&rig), 0);
+	pool_compact_end(rig.pool);
+	assert_true(stats_of(&rig).held_bytes <= 81 * PAGE_BYTES);
+	assert_intact(&rig);
+	pool_rig_down(&rig);
+}
+
+static void test_small_slack_is_left(void **state UNUSED)
+{
+	struct pool_rig rig;
+
+	pool_rig_up(&rig, GIB, GIB, 1);
+	make_spans(&rig, 60);
+	thin_out(&rig, 30, 20);
+	assert_int_equal(pool_compact_begin(rig.pool, 10), 0);
+	thin_out(&rig, 20, 32);
+	assert_in_range(pool_compact_begin(rig.pool, 10), 1, 2);
+	assert_int_equal(move_all(&rig), 0);
+	pool_compact_end(rig.pool);
+	assert_intact(&rig);
+	pool_rig_down(&rig);
+}
+
+/* A second choice ends the first. */
+static void test_begin_twice(void **state UNUSED)
+{
+	uint64_t span = UINT64_MAX;
+	struct pool_rig rig;
+
+	pool_rig_up(&rig, GIB, GIB, 1);
+	make_spans(&rig, 10);
+	for (unsigned ix = 0; ix < 10; ix++)
+		thin_out(&rig, ix, 32);
+	assert_int_equal(pool_compact_begin(rig.pool, 5), 5);
+	assert_int_equal(pool_compact_begin(rig.pool, 1), 1);
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		uint64_t in = (objects[i].handle.value - 1) * 16 / SPAN_BYTES;
+
+		if (handle_is_none(objects[i].handle) ||
+		    !pool_should_move(rig.pool, objects[i].handle))
+			continue;
+		assert_true(span == UINT64_MAX || span == in);
+		span = in;
+	}
+	assert_true(span != UINT64_MAX);
+	pool_compact_end(rig.pool);
 	pool_rig_down(&rig);
 }
 
@@ -300,6 +388,9 @@ int main(void)
 		cmocka_unit_test(test_sparsest_first),
 		cmocka_unit_test(test_victims_take_nothing),
 		cmocka_unit_test(test_without_room),
+		cmocka_unit_test(test_no_place_to_go),
+		cmocka_unit_test(test_small_slack_is_left),
+		cmocka_unit_test(test_begin_twice),
 		cmocka_unit_test(test_beside_writers),
 	};
 
