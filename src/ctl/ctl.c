@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Raised when a key changes its meaning or goes; new keys do not count. */
-#define JSON_SCHEMA 1u
+#define KEYS_SCHEMA 1u
 /* The longest number. A size that is asked for before the value is read must
  * not become too small by a digit in between. */
 #define NUMBER_MAX 20u
@@ -36,6 +36,8 @@ static int collect(const struct ctl *ctl, struct ctl_values *ret_values)
 	r = ctl->ops->collect(ctl->arg, ret_values);
 	if (r < 0)
 		ctl_values_fini(ret_values);
+	else
+		ret_values->number[CTL_schema] = KEYS_SCHEMA;
 	return r;
 }
 
@@ -195,7 +197,6 @@ int ctl_json(const struct ctl *ctl, char **ret_text, size_t *ret_n)
 		return r;
 	json_init(&j);
 	json_object_begin(&j, NULL);
-	json_number(&j, "schema", JSON_SCHEMA);
 	for (unsigned i = 0; i < CTL_NR; i++) {
 		const struct ctl_key_info *info = ctl_key_info(i);
 
