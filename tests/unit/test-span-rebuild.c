@@ -148,7 +148,7 @@ static void test_mark_refuses_what_cannot_be(void **state UNUSED)
 {
 	struct pool_random random = {6};
 	struct pool_rig rig;
-	struct handle freed = { 0 };
+	struct handle freed = {0};
 
 	up(&rig, 2);
 	stir(&rig, &random, 5000);
