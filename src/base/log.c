@@ -2,8 +2,9 @@
 /*
  * Messages for people, each one write() so that lines do not mix.
  *
- * No lock and no heap of ours: set up once before threads start, read-only
- * after.
+ * No lock and no heap of ours. The daemon turns to syslog when its threads run
+ * already: the target is stored last, with release, and read with acquire, so
+ * whoever sees it sees what goes with it.
  */
 #include "base/log.h"
 #include "base/clock.h"
@@ -15,10 +16,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
-static const char *log_name = "foldfs";
-static enum log_target log_target = LOG_TO_STDERR;
-static enum log_level log_most = LOG_AT_NOTICE;
-static bool log_journal;
+static const char *_Atomic log_name = "foldfs";
+static _Atomic enum log_target log_target = LOG_TO_STDERR;
+static _Atomic enum log_level log_most = LOG_AT_NOTICE;
+static _Atomic bool log_journal;
 
 /* Whether stderr is the journal's stream: JOURNAL_STREAM is DEVICE:INODE. */
 static bool stderr_is_journal(void)
@@ -34,12 +35,13 @@ static bool stderr_is_journal(void)
 
 void log_setup(const char *name, enum log_target target, enum log_level most)
 {
-	log_name = name;
-	log_target = target;
-	log_most = most;
-	log_journal = stderr_is_journal();
+	atomic_store_explicit(&log_name, name, memory_order_relaxed);
+	atomic_store_explicit(&log_most, most, memory_order_relaxed);
+	atomic_store_explicit(&log_journal, stderr_is_journal(),
+			      memory_order_relaxed);
 	if (target == LOG_TO_SYSLOG)
 		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	atomic_store_explicit(&log_target, target, memory_order_release);
 }
 
 static const char *level_text(enum log_level level)
@@ -67,10 +69,13 @@ static void write_stderr(enum log_level level, const char *fmt, va_list args)
 	size_t most = sizeof(text) - 1;
 	int n;
 
-	if (log_journal)
+	if (atomic_load_explicit(&log_journal, memory_order_relaxed))
 		n = snprintf(text, most, "<%d>", (int)level);
 	else
-		n = snprintf(text, most, "%s: %s", log_name, level_text(level));
+		n = snprintf(
+			text, most, "%s: %s",
+			atomic_load_explicit(&log_name, memory_order_relaxed),
+			level_text(level));
 	if (n < 0 || (size_t)n >= most)
 		n = 0;
 	n += vsnprintf(text + n, most - (size_t)n, fmt, args);
@@ -87,10 +92,11 @@ void log_write(enum log_level level, const char *fmt, ...)
 	int saved = errno;
 	va_list args;
 
-	if (level > log_most)
+	if (level > atomic_load_explicit(&log_most, memory_order_relaxed))
 		return;
 	va_start(args, fmt);
-	if (log_target == LOG_TO_SYSLOG)
+	if (atomic_load_explicit(&log_target, memory_order_acquire) ==
+	    LOG_TO_SYSLOG)
 		vsyslog((int)level, fmt, args);
 	else
 		write_stderr(level, fmt, args);

@@ -25,7 +25,8 @@ enum log_level {
 
 enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
-/* Before any thread starts. @name is kept, not copied. */
+/* Before threads log, and once more when the daemon leaves its terminal; one
+ * caller at a time. @name is kept, not copied. */
 void log_setup(const char *name, enum log_target target, enum log_level most);
 
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
