@@ -105,7 +105,8 @@ static inline int pool_alloc(struct pool *pool, unsigned shard,
 	return pool->ops->alloc(pool, shard, n_bytes, n, ret);
 }
 
-/* Give @n objects back; none may be between begin and end. Cannot fail. */
+/* Give @n objects back; none may be between begin and end. Cannot fail, also
+ * for one whose header was lost. Twice is an invariant. */
 static inline void pool_free(struct pool *pool, const struct handle *h,
 			     unsigned n)
 {
@@ -183,7 +184,8 @@ static inline void pool_compact_end(struct pool *pool)
 	pool->ops->compact_end(pool);
 }
 
-/* Walk all derived state: 0, or -EUCLEAN when something does not add up. */
+/* Walk all derived state: 0, or -EUCLEAN when something does not add up. Nobody
+ * else may be in the pool meanwhile. */
 static inline int pool_check(struct pool *pool)
 {
 	return pool->ops->check(pool);
