@@ -18,6 +18,8 @@
 #include <errno.h>
 #include <string.h>
 
+void (*_Atomic sets_enter_hook)(void);
+
 enum set_state { SET_FREE, SET_LIVE, SET_DYING };
 
 /* What a row holds: its set + 1, or 0 between brackets. */
@@ -202,6 +204,7 @@ unsigned sets_current(const struct sets *sets)
 unsigned sets_enter(struct sets *sets, unsigned row)
 {
 	_Atomic unsigned *held = &sets->rows[row].held;
+	void (*hook)(void);
 	unsigned set;
 
 	if (row == TALLY_SHARED_ROW) {
@@ -212,6 +215,9 @@ unsigned sets_enter(struct sets *sets, unsigned row)
 	}
 	debug_invariant(atomic_load_explicit(held, memory_order_relaxed) == 0);
 	set = atomic_load_explicit(&sets->current, memory_order_relaxed);
+	hook = atomic_load_explicit(&sets_enter_hook, memory_order_relaxed);
+	if (unlikely(hook))
+		hook();
 	for (;;) {
 		unsigned now;
 

@@ -98,4 +98,8 @@ void sets_leave(struct sets *sets, unsigned row);
  */
 void sets_on_sweep(struct sets *sets, void (*wait)(void *arg), void *arg);
 
+/* Test hook: called in sets_enter() between reading the current set and
+ * saying that it is held. NULL normally; costs one relaxed load. */
+extern void (*_Atomic sets_enter_hook)(void);
+
 #endif

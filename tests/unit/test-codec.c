@@ -362,7 +362,7 @@ static void test_t05_codec_never_allocates(void **state)
 static void test_codec_zstd_frames_are_small(void **state)
 {
 	struct memory m = memory_new(CODEC_ZSTD, 3);
-	unsigned char page[100];
+	unsigned char page[1000];
 
 	(void)state;
 	make_noise(page, sizeof(page));

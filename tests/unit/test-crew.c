@@ -228,6 +228,24 @@ static void test_crew_thread_is_dressed(void **state)
 	}
 }
 
+/* A slot's second worker must not find the first one's notice. */
+static void test_crew_leave_notice_is_taken_back(void **state)
+{
+	struct world *w = *state;
+	struct pollfd leave;
+
+	assert_int_equal(crew_set(w->crew, 2), 0);
+	leave = (struct pollfd){.fd = crew_leave_fd(w->crew, 1),
+				.events = POLLIN};
+	assert_int_equal(poll(&leave, 1, 0), 0);
+	assert_int_equal(crew_set(w->crew, 1), 0);
+	assert_int_equal(crew_set(w->crew, 2), 0);
+	assert_int_equal(poll(&leave, 1, 0), 0);
+	assert_false(crew_leaving(w->crew, 1));
+	crew_stop(w->crew);
+	assert_int_equal(crew_leave_fd(w->crew, 1), leave.fd);
+}
+
 static unsigned fds_open(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -409,14 +427,13 @@ static void *stop_main(void *arg)
 	return NULL;
 }
 
-/* Forced: an add stands in step k when the stop comes. */
-static void test_t11_stop_while_a_step_goes_up(void **state)
+/* Forced: an add stands in step @k when the stop comes. */
+static void stop_in_step(struct world *w, int k)
 {
-	struct world *w = *state;
 	pthread_t adder, stopper;
 	void *bad;
 
-	atomic_store(&w->pause_step, 2);
+	atomic_store(&w->pause_step, k);
 	assert_int_equal(pthread_create(&adder, NULL, add_main, w), 0);
 	while (!atomic_load(&w->paused))
 		sched_yield();
@@ -428,9 +445,25 @@ static void test_t11_stop_while_a_step_goes_up(void **state)
 	pthread_join(adder, &bad);
 	pthread_join(stopper, NULL);
 	assert_null(bad);
-	assert_int_equal(atomic_load(&w->ups), 3);
-	assert_int_equal(crew_slot_info(w->crew, 0).times_up, 0);
+	assert_int_equal(atomic_load(&w->ups), k + 1);
 	assert_int_equal(state_of(w, 0), CREW_OFFLINE);
+}
+
+static void test_t11_stop_while_a_step_goes_up(void **state)
+{
+	struct world *w = *state;
+
+	stop_in_step(w, 2);
+	assert_int_equal(crew_slot_info(w->crew, 0).times_up, 0);
+}
+
+/* Too late not to begin the thread: it is told as it begins. */
+static void test_t11_stop_before_the_thread_runs(void **state)
+{
+	struct world *w = *state;
+
+	stop_in_step(w, 3);
+	assert_int_equal(crew_slot_info(w->crew, 0).times_up, 1);
 }
 
 static void *churn_main(void *arg)
@@ -526,6 +559,7 @@ int main(void)
 		TEST(test_crew_all_64),
 		TEST(test_t04_last_worker_stays),
 		TEST(test_crew_thread_is_dressed),
+		TEST(test_crew_leave_notice_is_taken_back),
 		TEST(test_t08_up_down_many_times),
 		TEST(test_t09_every_step_fails),
 #if !SANITIZED
@@ -536,6 +570,7 @@ int main(void)
 		TEST(test_crew_session_over_ends_all),
 		TEST(test_crew_stop_is_final_and_idempotent),
 		TEST(test_t11_stop_while_a_step_goes_up),
+		TEST(test_t11_stop_before_the_thread_runs),
 		TEST(test_t01_storm_of_changes),
 		cmocka_unit_test(test_crew_change_from_a_worker_is_a_bug),
 		cmocka_unit_test(test_crew_states_have_names),

@@ -175,6 +175,7 @@ static void test_sets_enter_with_is_not_current(void **state)
 static struct {
 	struct sets *sets;
 	const struct codec_params *revive;
+	const struct codec_params *then;
 	unsigned look_at;
 	unsigned calls;
 	unsigned inner_sweeps;
@@ -192,6 +193,11 @@ static void in_window(void *arg)
 	window.inner_sweeps += sets_sweep(window.sets);
 	if (window.revive)
 		assert_int_equal(sets_use(window.sets, window.revive), 0);
+	if (!window.then)
+		return;
+	assert_int_equal(sets_use(window.sets, window.then), 0);
+	window.then = NULL;
+	window.inner_sweeps += sets_sweep(window.sets);
 }
 
 /* A set that dies may be wanted again: it must not be let go then. */
@@ -212,6 +218,59 @@ static void test_t10_dying_set_is_taken_up_again(void **state)
 	assert_int_equal(sets_current(f->sets), a);
 	assert_true(sets_is_live(f->sets, a));
 	sets_on_sweep(f->sets, NULL, NULL);
+}
+
+/* Revived and given up once more: that takes a waiting of its own, which a
+ * second sweep inside the first one's must leave to a later one. */
+static void test_t10_sweeps_do_not_overlap(void **state)
+{
+	struct fixture *f = *state;
+	unsigned a = use(f->sets, &lz4_1);
+
+	use(f->sets, &zstd_3);
+	window.sets = f->sets;
+	window.look_at = a;
+	window.revive = &lz4_1;
+	window.then = &zstd_3;
+	window.calls = window.inner_sweeps = 0;
+	sets_on_sweep(f->sets, in_window, &window);
+	assert_int_equal(sets_sweep(f->sets), 0);
+	assert_int_equal(window.calls, 1);
+	assert_int_equal(window.inner_sweeps, 0);
+	assert_true(sets_is_live(f->sets, a));
+	sets_on_sweep(f->sets, NULL, NULL);
+	assert_int_equal(sets_sweep(f->sets), 1);
+}
+
+/* --- the window of a store: between reading current and saying so --- */
+
+static void change_and_sweep(void)
+{
+	atomic_store(&sets_enter_hook, NULL);
+	assert_int_equal(sets_use(window.sets, &zstd_3), 0);
+	assert_int_equal(sets_sweep(window.sets), 1);
+	/* The number means something else by the time it is said. */
+	assert_int_equal(sets_use(window.sets, &lz4_2), 0);
+	assert_int_equal(sets_use(window.sets, &zstd_3), 0);
+}
+
+static void test_t10_change_while_a_store_enters(void **state)
+{
+	struct fixture *f = *state;
+	unsigned a = use(f->sets, &lz4_1), set;
+
+	window.sets = f->sets;
+	atomic_store(&sets_enter_hook, change_and_sweep);
+	set = sets_enter(f->sets, 2);
+	assert_int_not_equal(set, a);
+	assert_int_equal(set, sets_current(f->sets));
+	assert_params(f->sets, set, &zstd_3);
+	/* And it is this one that is held. */
+	use(f->sets, &lz4_1);
+	sets_sweep(f->sets);
+	assert_true(sets_is_live(f->sets, set));
+	sets_leave(f->sets, 2);
+	assert_int_equal(sets_sweep(f->sets), 1);
 }
 
 /* A dying number is no number for new parameters. */
@@ -393,6 +452,8 @@ int main(void)
 		TEST(test_t10_shared_row_overlaps),
 		TEST(test_sets_enter_with_is_not_current),
 		TEST(test_t10_dying_set_is_taken_up_again),
+		TEST(test_t10_sweeps_do_not_overlap),
+		TEST(test_t10_change_while_a_store_enters),
 		TEST(test_t10_dying_number_is_not_reused),
 		TEST(test_sets_numbers_run_out),
 		TEST(test_t10_attach_finds_the_sets),
