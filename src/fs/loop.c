@@ -24,7 +24,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void serve(struct worker *w, size_t n)
+void loop_serve(struct worker *w, size_t n)
 {
 	struct fuse_in_header *head = (void *)w->in;
 	struct fuse_buf buf = {0};
@@ -85,14 +85,14 @@ static int loop(struct worker *w)
 		if (n < 0)
 			return (int)n;
 		if (n > 0)
-			serve(w, (size_t)n);
+			loop_serve(w, (size_t)n);
 		else
 			sleep_till_woken(w);
 	}
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	n = next_request(w);
 	if (n > 0)
-		serve(w, (size_t)n);
+		loop_serve(w, (size_t)n);
 	return 0;
 }
 

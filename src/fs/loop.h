@@ -9,6 +9,9 @@
 #define LOOP_HEAD_BYTES                                                        \
 	(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 
+/* Carry out the request in w->in, @n bytes; @w is worker_now. */
+void loop_serve(struct worker *w, size_t n);
+
 /* struct crew_ops.run */
 void loop_run(void *fs, unsigned slot);
 

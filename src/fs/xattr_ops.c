@@ -153,18 +153,33 @@ static int change_once(struct fs *fs, struct tree_caller *who,
 	return r;
 }
 
+/* An ACL set by somebody outside the group ends set-gid, as chmod would. The
+ * kernel holds the file's inode locked meanwhile and asks for the mode after. */
+static int drop_sgid(struct tree *tree, const struct tree_caller *who,
+		     fuse_ino_t node)
+{
+	struct stat attr;
+	int r = tree_getattr(tree, node, &attr);
+
+	if (r || !(attr.st_mode & S_ISGID))
+		return r;
+	attr.st_mode &= ~(mode_t)S_ISGID;
+	return tree_setattr(tree, who, node, TREE_SET_MODE, &attr, &attr);
+}
+
 static void change(fuse_req_t req, const struct xattr_change *c)
 {
 	struct fs *fs = op_fs(req);
 	struct tree_caller who = op_caller(req);
 	int r = -EPERM;
 
-	/* Of an ACL the kernel says whether its setter may keep set-gid. */
-	who.privileged = !(worker_now->flags & REQUEST_KILL_SGID);
 	if (c->node != CONTROL_NODE && !is_ours(c->name)) {
 		r = change_once(fs, &who, c);
 		if (room_try_again(fs, r))
 			r = change_once(fs, &who, c);
+		who.stream = NULL;
+		if (!r && worker_now->flags & REQUEST_KILL_SGID)
+			r = drop_sgid(fs->engine.tree, &who, c->node);
 	}
 	reply_result(req, r);
 }

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tests of the workers' loop: no request is lost while workers come and go,
+ * and a change of the crew that is asked for through a worker is answered.
+ */
+#include "base/check.h"
+#include "base/page.h"
+#include "foldfs/keys.h"
+#include "fs_rig.h"
+#include "unit.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fs_rig rig;
+
+static void up(unsigned threads, enum fs_cache cache)
+{
+	struct fuse_init_in init = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = FUSE_KERNEL_MINOR_VERSION,
+	};
+
+	fs_rig_config(&rig);
+	rig.threads = threads;
+	rig.config.workers = threads;
+	rig.config.cache = cache;
+	fs_rig_up(&rig);
+	fs_rig_send(&rig, FUSE_INIT, 0, &init, sizeof(init));
+	assert_int_equal(fs_rig_wait_reply(&rig), 0);
+}
+
+static void ask_attr(void)
+{
+	struct fuse_getattr_in in = {0};
+
+	fs_rig_send(&rig, FUSE_GETATTR, TREE_ROOT, &in, sizeof(in));
+	assert_int_equal(fs_rig_wait_reply(&rig), 0);
+	assert_int_equal(rig.reply.head.unique, rig.unique);
+}
+
+static _Atomic bool over;
+
+static void *change_crew(void *arg)
+{
+	unsigned seed = 1;
+
+	(void)arg;
+	while (!atomic_load(&over)) {
+		seed = seed * 1664525u + 1013904223u;
+		invariant(crew_set(rig.fs->crew, 1 + (seed >> 16) % 4) == 0);
+	}
+	return NULL;
+}
+
+/* Each request wakes one sleeper; it may be one that is just leaving. */
+static void none_is_lost_while_workers_come_and_go(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	up(2, FS_CACHE_THROUGH);
+	atomic_store(&over, false);
+	assert_int_equal(pthread_create(&thread, NULL, change_crew, NULL), 0);
+	for (unsigned i = 0; i < 3000; i++)
+		ask_attr();
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	fs_rig_down(&rig);
+}
+
+static void set_workers(const char *value)
+{
+	static const char name[] = FOLDFS_KEY_PREFIX "workers";
+	struct {
+		uint32_t size, flags;
+		char tail[64];
+	} in = {.size = (uint32_t)strlen(value)};
+
+	memcpy(in.tail, name, sizeof(name));
+	memcpy(in.tail + sizeof(name), value, strlen(value));
+	fs_rig_send(&rig, FUSE_SETXATTR, CONTROL_NODE, &in, sizeof(in));
+}
+
+/* The one worker that takes the request is the one that must go on. */
+static void crew_is_changed_from_within(void **state)
+{
+	(void)state;
+	up(1, FS_CACHE_THROUGH);
+	set_workers("+3");
+	assert_int_equal(fs_rig_wait_reply(&rig), 0);
+	assert_int_equal(crew_count(rig.fs->crew), 4);
+	set_workers("=1");
+	assert_int_equal(fs_rig_wait_reply(&rig), 0);
+	assert_int_equal(crew_count(rig.fs->crew), 1);
+	set_workers("-1");
+	assert_int_equal(fs_rig_wait_reply(&rig), -EBUSY);
+	set_workers("many");
+	assert_int_equal(fs_rig_wait_reply(&rig), -EINVAL);
+	set_workers("65");
+	assert_int_equal(fs_rig_wait_reply(&rig), -ERANGE);
+	ask_attr();
+	fs_rig_down(&rig);
+}
+
+/* What a slot holds is charged while it holds it. */
+static void workers_are_charged(void **state)
+{
+	struct budget *budget;
+	uint64_t one;
+
+	(void)state;
+	up(1, FS_CACHE_THROUGH);
+	budget = &rig.fs->engine.budget;
+	streams_set_retire(rig.fs->engine.streams, RETIRE_EAGER, 0);
+	one = budget_used(budget);
+	assert_int_equal(crew_set(rig.fs->crew, 3), 0);
+	assert_true(budget_used(budget) >= one + 2 * 2 * MIB);
+	assert_int_equal(crew_set(rig.fs->crew, 1), 0);
+	assert_int_equal(budget_used(budget), one);
+	fs_rig_down(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(none_is_lost_while_workers_come_and_go),
+		cmocka_unit_test(crew_is_changed_from_within),
+		cmocka_unit_test(workers_are_charged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
