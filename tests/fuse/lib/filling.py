@@ -56,9 +56,10 @@ def room_again(count, piece, folder=MNT):
                    f'new {i}')
 
 
-def still_works(folder=MNT):
-    """What makes things smaller works on a full file system."""
-    victim = f'{folder}/fill0'
+def still_works(name, folder=MNT):
+    """What makes things smaller works on a full file system; tried on a
+    file that is there and is empty afterwards."""
+    victim = f'{folder}/{name}'
     os.rename(victim, f'{folder}/moved')
     os.rename(f'{folder}/moved', victim)
     os.chmod(victim, 0o600)

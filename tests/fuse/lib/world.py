@@ -33,6 +33,10 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def run(case):
     """Run one case; what the process is to exit with."""
+    daemon = os.environ.get('FOLDFS', '')
+    if inside.mount.FS == 'foldfs' and not os.access(daemon, os.X_OK):
+        print(f'FAIL {case.name}: FOLDFS="{daemon}" does not name the daemon')
+        return 2
     reason = inside.why_not(case)
     if reason:
         print(f'skip {case.name}: {reason}')
