@@ -169,7 +169,7 @@ void dirs_insert(struct tree *t, uint32_t dir, uint32_t name)
 
 int dirs_append(struct tree *t, uint32_t dir, uint32_t name)
 {
-	int r = room_for(t, dir, name_at(t, name)->position, BUDGET_RESERVE);
+	int r = room_for(t, dir, name_at(t, name)->position, BUDGET_FORCED);
 
 	if (r == 0)
 		put_in_tail(t, dir, name);

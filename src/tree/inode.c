@@ -141,9 +141,8 @@ void inode_kill_locked(struct tree *t, uint32_t ix)
 }
 
 /*
- * The other side is tree_forget(), which takes lookups down first and looks at
- * nlink then; here nlink went down first. One of both sees 0 and 0, and the
- * lock lets only one of them kill.
+ * The other side is tree_forget(), which may find the same inode dead: the
+ * lock lets only one of both kill it.
  */
 bool inode_reap_locked(struct tree *t, uint32_t ix)
 {
@@ -167,28 +166,41 @@ void inode_bury(struct tree *t, unsigned row, uint32_t ix)
 	atomic_store_explicit(&inode->xattr, 0, memory_order_release);
 	if (word)
 		xattr_bury(t, row, word);
-	/* The index may be somebody else's as soon as the record is free. */
+	/*
+	 * Who looks for a node that has gone, or walks over all, reads the
+	 * record under the lock: it must not be wiped meanwhile.
+	 */
+	rwlock_write(&t->lock);
 	give_state(t, ix);
 	table_free(t->arena, TABLE_INODES, ix);
+	rwlock_write_end(&t->lock);
 	atomic_fetch_sub(&t->inodes, 1);
 }
 
-void tree_forget(struct tree *t, unsigned row, uint64_t node, uint64_t n)
+/* True when nothing holds the inode any more. */
+static bool drop_lookups(struct inode_state *state, uint64_t n)
 {
-	struct inode_state *state;
-	uint64_t held, left;
-	uint32_t ix;
-	bool dead;
+	uint64_t held = atomic_load(&state->lookups);
+	uint64_t left;
 
-	if (inode_find(t, node, &ix) < 0)
-		return;
-	state = inode_state(t, ix);
-	held = atomic_load(&state->lookups);
 	do {
 		/* After an attach the kernel holds more than we counted. */
 		left = held > n ? held - n : 0;
 	} while (!atomic_compare_exchange_weak(&state->lookups, &held, left));
-	if (left != 0 || atomic_load(&state->nlink) != 0)
+	return left == 0 && atomic_load(&state->nlink) == 0;
+}
+
+void tree_forget(struct tree *t, unsigned row, uint64_t node, uint64_t n)
+{
+	uint32_t ix;
+	bool dead;
+
+	/* Under the lock: with its last lookup the inode may go at once. */
+	rwlock_read(&t->lock);
+	dead = inode_find(t, node, &ix) == 0 &&
+	       drop_lookups(inode_state(t, ix), n);
+	rwlock_read_end(&t->lock);
+	if (!dead)
 		return;
 	rwlock_write(&t->lock);
 	dead = inode_find(t, node, &ix) == 0 && inode_reap_locked(t, ix);

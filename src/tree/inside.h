@@ -49,6 +49,7 @@ struct names {
 	uint32_t nr_buckets;
 	uint64_t count;
 	uint64_t seed;
+	enum budget_use use; /* for more buckets: forced while attaching */
 };
 
 /* One walk of tree_each_body() at one body; on the walker's stack. */

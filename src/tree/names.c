@@ -31,9 +31,10 @@ int names_init(struct names *n, struct arena *arena)
 				budget);
 	if (r == 0)
 		r = sparse_grow(&n->buckets, BUCKETS_MIN * sizeof(uint32_t),
-				BUDGET_NORMAL);
+				BUDGET_FORCED);
 	if (r < 0)
 		return r;
+	n->use = BUDGET_NORMAL;
 	n->nr_buckets = BUCKETS_MIN;
 	if (getrandom(&n->seed, sizeof(n->seed), GRND_NONBLOCK) < 0)
 		n->seed = (uint64_t)(uintptr_t)n;
@@ -161,7 +162,7 @@ void names_insert(struct tree *t, uint32_t ix)
 
 	if (n->count >= n->nr_buckets && n->nr_buckets < BUCKETS_MAX &&
 	    sparse_grow(&n->buckets, (n->nr_buckets + 1) * sizeof(uint32_t),
-			BUDGET_NORMAL) == 0)
+			n->use) == 0)
 		split(t);
 	state->hash = hash_of(n, record->parent, record->name, record->length);
 	bucket = bucket_at(n, bucket_of(n, state->hash));

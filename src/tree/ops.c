@@ -40,7 +40,7 @@ int ops_make(struct tree *t)
 
 		if (*ix != RECORD_NONE)
 			continue;
-		r = table_alloc(t->arena, TABLE_OPS, BUDGET_RESERVE, ix);
+		r = table_alloc(t->arena, TABLE_OPS, BUDGET_FORCED, ix);
 		if (r < 0)
 			return r;
 		op_set(op_at(t, *ix), OP_FREE);
@@ -110,12 +110,13 @@ void change_commit(struct tree *t, const struct change *change)
 	op_set(op, OP_FREE);
 	ops->number[i] = change->op;
 	ops->age[i] = ops->next_age++;
+	lock_drop(&ops->lock);
+	/* From here on the record is ours: tree_op_done() of its new number
+	 * cannot come before its reply was sent. */
 	op->age = ops->age[i];
 	op->change = *change;
 	tree_step(t);
 	op_set(op, OP_ACTIVE);
-	lock_drop(&ops->lock);
-	/* tree_op_done() cannot come for it: its reply is not sent yet. */
 	tree_step(t);
 	apply(t, change);
 	op_set(op, change->op ? OP_DONE : OP_FREE);

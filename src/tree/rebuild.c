@@ -66,7 +66,7 @@ static int find_inodes(struct rebuild *b)
 		b->seen[ix] = SEEN_LIVE;
 		if (S_ISDIR(inode_mode(inode)))
 			b->seen[ix] |= SEEN_DIR;
-		r = column_take(&t->states, ix, BUDGET_RESERVE);
+		r = column_take(&t->states, ix, BUDGET_FORCED);
 	}
 	if (b->end <= ROOT_IX || !(b->seen[ROOT_IX] & SEEN_DIR))
 		return -EUCLEAN;
@@ -188,7 +188,8 @@ static void count_link(struct rebuild *b, const struct name_record *name)
 	uint32_t ix = node_ix(name_node(name));
 
 	if (b->seen[ix] & SEEN_DIR) {
-		atomic_store(&inode_state(t, ix)->nlink, 2);
+		/* Added: what is in it may have been counted before. */
+		atomic_fetch_add(&inode_state(t, ix)->nlink, 2);
 		atomic_fetch_add(&inode_state(t, name->parent)->nlink, 1);
 	} else {
 		atomic_fetch_add(&inode_state(t, ix)->nlink, 1);
@@ -200,7 +201,7 @@ static int take_name(struct rebuild *b, uint32_t link)
 	struct tree *t = b->t;
 	const struct name_record *name = name_at(t, link);
 	uint32_t ix = link & ~NAME_IS_LONG;
-	int r = column_take(&t->names.state[link >> 31], ix, BUDGET_RESERVE);
+	int r = column_take(&t->names.state[link >> 31], ix, BUDGET_FORCED);
 
 	if (r < 0)
 		return r;
@@ -421,14 +422,19 @@ int tree_attach(struct arena *arena, struct store *store, bool keep_nameless,
 		struct tree **ret_tree)
 {
 	struct rebuild b = {0};
-	int r = tree_start(arena, store, &b.t);
+	int r;
 
+	r = tree_start(arena, store, &b.t);
 	if (r < 0)
 		return r;
+	/* What derives from data that is there must fit, even if the limit was
+	 * lowered below it: attach asks no budget. */
+	b.t->names.use = BUDGET_FORCED;
 	if (tree_nr_inodes(b.t) == 0)
 		r = tree_set_nr_inodes(b.t, 0);
 	if (r == 0)
 		r = rebuild(&b, keep_nameless);
+	b.t->names.use = BUDGET_NORMAL;
 	heap_free(b.seen);
 	heap_free(b.places);
 	if (r < 0) {

@@ -93,6 +93,10 @@ struct seen {
 	uint64_t word;
 	uint64_t serial;
 	mode_t mode;
+	/* Of what it should become: the word is another one. Comparing words
+	 * would not tell: the record we looked at may have been freed since and
+	 * be the very one that we were given. */
+	bool changed;
 };
 
 static struct seen see(const struct tree *t, uint32_t ix)
@@ -132,6 +136,7 @@ static int draft(struct tree *t, const struct tree_caller *who, uint64_t node,
 		return r;
 	*next = *seen;
 	r = e->edit(e, &set, seen->mode, &next->mode);
+	next->changed = r > 0;
 	if (r > 0)
 		r = xattr_store(t, who->stream, ix, &set, &next->word);
 	set_fini(&set);
@@ -152,7 +157,7 @@ static bool publish(struct tree *t, uint64_t node, struct xattr_edit *e,
 		same = is_same(&now, seen);
 	}
 	if (same) {
-		change.xattr_inode = next->word != seen->word ? ix : 0;
+		change.xattr_inode = next->changed ? ix : 0;
 		change.mode_inode = next->mode != seen->mode ? ix : 0;
 		change.mode = next->mode;
 		change_commit(t, &change);
@@ -180,11 +185,11 @@ int xattr_edit(struct tree *t, const struct tree_caller *who, uint64_t node,
 		if (r < 0)
 			return r;
 		if (publish(t, node, e, &seen, &next)) {
-			if (next.word != seen.word)
+			if (next.changed)
 				xattr_bury(t, row_of(who), seen.word);
 			return 0;
 		}
-		if (next.word != seen.word)
+		if (next.changed)
 			xattr_bury(t, row_of(who), next.word);
 	}
 }

@@ -98,13 +98,17 @@ void tree_rig_free(struct tree_rig *rig)
 
 static int attach(struct tree_rig *rig, int meta, int pool, bool keep_nameless)
 {
+	uint64_t limit = budget_limit(&rig->budget);
 	int r = arena_attach(meta, pool, &rig->budget, &rig->arena);
 
 	if (r == 0)
 		r = build(rig);
-	if (r == 0)
-		r = tree_attach(rig->arena, rig->store, keep_nameless,
-				&rig->tree);
+	if (r < 0)
+		return r;
+	if (rig->attach_limit_bytes)
+		budget_set_limit(&rig->budget, rig->attach_limit_bytes);
+	r = tree_attach(rig->arena, rig->store, keep_nameless, &rig->tree);
+	budget_set_limit(&rig->budget, limit);
 	return r;
 }
 
@@ -151,21 +155,42 @@ static int copy_fd(int fd)
 	return copy;
 }
 
-int tree_rig_copy(const struct tree_rig *rig, struct tree_rig *copy,
-		  bool keep_nameless)
+struct tree_rig_fds tree_rig_snapshot(const struct tree_rig *rig)
 {
-	int meta = copy_fd(arena_meta_fd(rig->arena));
-	int pool = copy_fd(arena_pool_fd(rig->arena));
+	return (struct tree_rig_fds){
+		.meta = copy_fd(arena_meta_fd(rig->arena)),
+		.pool = copy_fd(arena_pool_fd(rig->arena)),
+	};
+}
+
+void tree_rig_fds_close(struct tree_rig_fds fds)
+{
+	close(fds.meta);
+	close(fds.pool);
+}
+
+int tree_rig_attach(struct tree_rig_fds fds, struct tree_rig *copy,
+		    bool keep_nameless)
+{
 	int r;
 
 	memset(copy, 0, sizeof(*copy));
-	copy->who = rig->who;
+	copy->who.umask = 022;
+	copy->who.privileged = true;
 	budget_init(&copy->budget, 1 * GIB);
-	r = attach(copy, meta, pool, keep_nameless);
-	close(meta);
-	close(pool);
+	r = attach(copy, fds.meta, fds.pool, keep_nameless);
 	if (r < 0)
 		tree_rig_free(copy);
+	return r;
+}
+
+int tree_rig_copy(const struct tree_rig *rig, struct tree_rig *copy,
+		  bool keep_nameless)
+{
+	struct tree_rig_fds fds = tree_rig_snapshot(rig);
+	int r = tree_rig_attach(fds, copy, keep_nameless);
+
+	tree_rig_fds_close(fds);
 	return r;
 }
 

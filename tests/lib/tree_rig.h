@@ -17,6 +17,8 @@ struct tree_rig {
 	struct store *store;
 	struct tree *tree;
 	struct tree_caller who; /* root, with the stream of slot 0 */
+	/* Not 0: the limit while tree_attach() runs. */
+	uint64_t attach_limit_bytes;
 };
 
 /* 0 or what failed; then nothing is left. @limit_bytes: of the budget. */
@@ -27,10 +29,18 @@ void tree_rig_free(struct tree_rig *rig);
 /* Everything private goes; the arena is attached anew. */
 int tree_rig_reattach(struct tree_rig *rig, bool keep_nameless);
 
-/*
- * A second stack on a copy of @rig's memfds as they are now: what a process
- * that was killed here leaves behind.
- */
+/* Copies of the memfds as they are now: what a process that was killed here
+ * leaves behind. Callable with any lock held. */
+struct tree_rig_fds {
+	int meta;
+	int pool;
+};
+struct tree_rig_fds tree_rig_snapshot(const struct tree_rig *rig);
+void tree_rig_fds_close(struct tree_rig_fds fds);
+/* A second stack on them, which changes them. */
+int tree_rig_attach(struct tree_rig_fds fds, struct tree_rig *copy,
+		    bool keep_nameless);
+/* All three: a second stack on a copy. */
 int tree_rig_copy(const struct tree_rig *rig, struct tree_rig *copy,
 		  bool keep_nameless);
 

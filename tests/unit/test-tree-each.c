@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Walking over bodies: each once, and none goes while the walk is at it.
+ */
+#include "base/page.h"
+#include "tree/inside.h"
+#include "tree_rig.h"
+#include "unit.h"
+#include <stdio.h>
+
+static int setup(void **state)
+{
+	static struct tree_rig rig;
+
+	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
+	*state = &rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct tree_rig *rig = *state;
+
+	rig_check(rig);
+	assert_int_equal(store_pages_held(rig->store), 0);
+	tree_rig_free(rig);
+	return 0;
+}
+
+struct walk {
+	struct tree_rig *rig;
+	uint64_t victim; /* what the visit at its body does away with */
+	bool nested;     /* the visit at the victim walks too */
+	bool of_xattr;   /* at the body of its xattrs */
+	unsigned visits;
+	unsigned stop_after;
+	unsigned victims;
+};
+
+static void set_x(struct tree_rig *rig, uint64_t node, const char *value)
+{
+	assert_int_equal(tree_setxattr(rig->tree, &rig->who, node, "user.a",
+				       value, strlen(value), 0),
+			 0);
+}
+
+static bool count(void *arg, struct file file UNUSED)
+{
+	struct walk *walk = arg;
+
+	walk->visits++;
+	return walk->visits != walk->stop_after;
+}
+
+/* The body still reads as it did: nobody freed it under us. */
+static void assert_reads(struct walk *walk, struct file file, const char *data)
+{
+	char buf[64] = "";
+	size_t n = 0;
+
+	assert_int_equal(store_read(walk->rig->store, walk->rig->who.stream,
+				    file, 0, buf, sizeof(buf), &n),
+			 0);
+	assert_int_equal(n, strlen(data));
+	assert_memory_equal(buf, data, n);
+}
+
+static bool kill_victim(void *arg, struct file file)
+{
+	struct walk *walk = arg;
+	struct tree_rig *rig = walk->rig;
+	uint32_t ix = node_ix(walk->victim);
+
+	walk->visits++;
+	if (file.body != &inode_at(rig->tree, ix)->body || walk->victims++)
+		return true;
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, TREE_ROOT, "f"), 0);
+	tree_forget(rig->tree, 0, walk->victim, 1);
+	assert_reads(walk, file, "contents");
+	if (walk->nested) {
+		struct walk other = {.rig = rig};
+
+		tree_each_body(rig->tree, 0, count, &other);
+		assert_true(other.visits >= 1);
+		assert_reads(walk, file, "contents");
+	}
+	return true;
+}
+
+static void test_each_once(void **state)
+{
+	struct tree_rig *rig = *state;
+	struct walk walk = {.rig = rig};
+	char name[16];
+
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		rig_make(rig, TREE_ROOT, name, S_IFREG | 0644);
+	}
+	set_x(rig, rig_find(rig, TREE_ROOT, "f7"), "x");
+	tree_each_body(rig->tree, 0, count, &walk);
+	assert_int_equal(walk.visits, 52);
+	walk = (struct walk){.rig = rig, .stop_after = 5};
+	tree_each_body(rig->tree, 0, count, &walk);
+	assert_int_equal(walk.visits, 5);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who,
+					  rig_find(rig, TREE_ROOT, "f7"),
+					  "user.a"),
+			 0);
+}
+
+static void kill_while_walking(struct tree_rig *rig, bool nested)
+{
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	struct walk walk = {.rig = rig, .victim = f, .nested = nested};
+	struct stat st;
+
+	rig_write(rig, f, "contents", 8);
+	tree_each_body(rig->tree, 0, kill_victim, &walk);
+	assert_int_equal(walk.victims, 1);
+	assert_int_equal(tree_getattr(rig->tree, f, &st), -ESTALE);
+	assert_int_equal(store_pages_held(rig->store), 0);
+	assert_int_equal(table_used(rig->arena, TABLE_INODES), 1);
+}
+
+static void test_file_goes_under_the_walk(void **state)
+{
+	kill_while_walking(*state, false);
+}
+
+static void test_two_walks_at_one_body(void **state)
+{
+	kill_while_walking(*state, true);
+}
+
+static bool replace_xattr(void *arg, struct file file)
+{
+	struct walk *walk = arg;
+	char buf[64];
+	size_t n;
+
+	if (!(file.ix & UINT32_C(1) << 31))
+		return true;
+	walk->visits++;
+	set_x(walk->rig, walk->victim, "the second value");
+	/* Ours is the body of the set before. */
+	assert_int_equal(store_read(walk->rig->store, walk->rig->who.stream,
+				    file, 0, buf, sizeof(buf), &n),
+			 0);
+	assert_memory_equal(buf + n - 5, "first", 5);
+	return true;
+}
+
+static void test_xattrs_change_under_the_walk(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	struct walk walk = {.rig = rig, .victim = f};
+
+	set_x(rig, f, "first");
+	tree_each_body(rig->tree, 0, replace_xattr, &walk);
+	assert_int_equal(walk.visits, 1);
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 1);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who, f, "user.a"),
+			 0);
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_each_once),
+		TEST(test_file_goes_under_the_walk),
+		TEST(test_two_walks_at_one_body),
+		TEST(test_xattrs_change_under_the_walk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
