@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Walking all state: does what is derived say the same as the records? */
+/* The check of all state: what is derived must say what the records say. */
 #include "tree/inside.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Xattrs and ACLs as a file's user sees them. */
+#include "base/page.h"
+#include "tree/inside.h"
+#include "tree/set.h"
+#include "tree_rig.h"
+#include "unit.h"
+#include <stdio.h>
+#include <sys/xattr.h>
+
+static int setup(void **state)
+{
+	static struct tree_rig rig;
+
+	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
+	*state = &rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct tree_rig *rig = *state;
+
+	rig_check(rig);
+	tree_rig_free(rig);
+	return 0;
+}
+
+static struct stat set_mode(struct tree_rig *rig, uint64_t node, mode_t mode)
+{
+	struct stat attr = {.st_mode = mode};
+	struct stat st;
+
+	assert_int_equal(tree_setattr(rig->tree, &rig->who, node, TREE_SET_MODE,
+				      &attr, &st),
+			 0);
+	return st;
+}
+
+static void age(struct tree_rig *rig, uint64_t node)
+{
+	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
+
+	atomic_store(&inode->atime, 1000);
+	atomic_store(&inode->mtime, 1000);
+	atomic_store(&inode->ctime, 1000);
+}
+
+/* Which times moved since age(), as "amc" letters. */
+static const char *moved(struct tree_rig *rig, uint64_t node)
+{
+	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
+	static char text[4];
+	char *at = text;
+
+	if (atomic_load(&inode->atime) != 1000)
+		*at++ = 'a';
+	if (atomic_load(&inode->mtime) != 1000)
+		*at++ = 'm';
+	if (atomic_load(&inode->ctime) != 1000)
+		*at++ = 'c';
+	*at = '\0';
+	age(rig, node);
+	return text;
+}
+
+static int set_x(struct tree_rig *rig, uint64_t node, const char *name,
+		 const void *value, size_t n, int flags)
+{
+	return tree_setxattr(rig->tree, &rig->who, node, name, value, n, flags);
+}
+
+static int get_x(struct tree_rig *rig, uint64_t node, const char *name,
+		 void *buf, size_t cap)
+{
+	size_t n = 0;
+	int r = tree_getxattr(rig->tree, rig->who.stream, node, name, buf, cap,
+			      &n);
+
+	return r < 0 ? r : (int)n;
+}
+
+static void test_xattrs(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	char buf[64];
+	size_t n;
+
+	assert_int_equal(get_x(rig, f, "user.a", buf, 0), -ENODATA);
+	assert_int_equal(set_x(rig, f, "user.a", "one", 3, XATTR_REPLACE),
+			 -ENODATA);
+	age(rig, f);
+	assert_int_equal(set_x(rig, f, "user.a", "one", 3, 0), 0);
+	assert_string_equal(moved(rig, f), "c");
+	assert_int_equal(set_x(rig, f, "user.a", "two", 3, XATTR_CREATE),
+			 -EEXIST);
+	assert_int_equal(set_x(rig, f, "trusted.b", "", 0, XATTR_CREATE), 0);
+	assert_int_equal(get_x(rig, f, "user.a", buf, 0), 3);
+	assert_int_equal(get_x(rig, f, "user.a", buf, 2), -ERANGE);
+	assert_int_equal(get_x(rig, f, "user.a", buf, 3), 3);
+	assert_memory_equal(buf, "one", 3);
+	assert_int_equal(tree_listxattr(rig->tree, rig->who.stream, f, buf,
+					sizeof(buf), &n),
+			 0);
+	assert_int_equal(n, 17);
+	assert_memory_equal(buf, "user.a\0trusted.b", 17);
+	assert_int_equal(
+		tree_listxattr(rig->tree, rig->who.stream, f, buf, 5, &n),
+		-ERANGE);
+	rig_check(rig);
+	assert_int_equal(tree_rig_reattach(rig, false), 0);
+	assert_int_equal(get_x(rig, f, "user.a", buf, 3), 3);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who, f, "user.a"),
+			 0);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who, f, "user.a"),
+			 -ENODATA);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who, f, "trusted.b"),
+			 0);
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 0);
+	assert_int_equal(set_x(rig, f, "os2.x", "", 0, 0), -ENOTSUP);
+	assert_int_equal(set_x(rig, f, "user.", "", 0, 0), -ENOTSUP);
+	assert_int_equal(get_x(rig, f, "system.other", buf, 0), -ENOTSUP);
+}
+
+static void test_large_xattrs(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	char *value = heap_zalloc(1, 65536 + 1);
+	char name[32];
+	int r = 0;
+	int n = 0;
+
+	for (size_t i = 0; i < 65536; i++)
+		value[i] = (char)(i * 7 / 3);
+	assert_int_equal(set_x(rig, f, "user.x", value, 65537, 0), -E2BIG);
+	for (; r == 0; n++) {
+		snprintf(name, sizeof(name), "user.%d", n);
+		r = set_x(rig, f, name, value, 65536, 0);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(n, 17);
+	assert_int_equal(get_x(rig, f, "user.9", value, 65536), 65536);
+	assert_int_equal(value[1000], (char)(7000 / 3));
+	heap_free(value);
+	/* All of it goes with the file. */
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, TREE_ROOT, "f"), 0);
+	tree_forget(rig->tree, 0, f, 1);
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 0);
+	assert_int_equal(store_pages_held(rig->store), 0);
+}
+
+/* A capability does not outlive a write, not even root's. */
+static void test_capability(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	struct stat attr = {.st_uid = 3};
+	struct stat st;
+	char buf[64];
+	size_t n;
+
+	assert_int_equal(set_x(rig, f, "user.a", "1", 1, 0), 0);
+	assert_int_equal(set_x(rig, f, XATTR_NAME_CAPABILITY, "c", 1, 0), 0);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_CAPABILITY, buf, 9), 1);
+	tree_wrote(rig->tree, &rig->who, f);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_CAPABILITY, buf, 9),
+			 -ENODATA);
+	assert_int_equal(tree_listxattr(rig->tree, rig->who.stream, f, buf,
+					sizeof(buf), &n),
+			 0);
+	assert_int_equal(n, 7);
+	assert_int_equal(set_x(rig, f, "user.b", "2", 1, 0), 0);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_CAPABILITY, buf, 9),
+			 -ENODATA);
+	assert_int_equal(set_x(rig, f, XATTR_NAME_CAPABILITY, "c", 1, 0), 0);
+	assert_int_equal(
+		tree_setattr(rig->tree, &rig->who, f, TREE_SET_UID, &attr, &st),
+		0);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_CAPABILITY, buf, 9),
+			 -ENODATA);
+	assert_int_equal(get_x(rig, f, "user.a", buf, 9), 1);
+}
+
+/* --- ACLs on files --- */
+
+/* user::rwx user:1000:rw- group::r-x mask::rwx other::--- */
+static const unsigned char acl_named[] = {
+	2,  0, 0, 0,                         /* version */
+	1,  0, 7, 0, 0xff, 0xff, 0xff, 0xff, /* user:: */
+	2,  0, 6, 0, 0xe8, 0x03, 0,    0,    /* user:1000: */
+	4,  0, 5, 0, 0xff, 0xff, 0xff, 0xff, /* group:: */
+	16, 0, 7, 0, 0xff, 0xff, 0xff, 0xff, /* mask:: */
+	32, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, /* other:: */
+};
+/* user::rw- group::r-- other::r-- */
+static const unsigned char acl_plain[] = {
+	2,  0, 0, 0,                         /* version */
+	1,  0, 6, 0, 0xff, 0xff, 0xff, 0xff, /* user:: */
+	4,  0, 4, 0, 0xff, 0xff, 0xff, 0xff, /* group:: */
+	32, 0, 4, 0, 0xff, 0xff, 0xff, 0xff, /* other:: */
+};
+
+static void test_access_acl(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	unsigned char buf[64];
+
+	assert_int_equal(
+		set_x(rig, f, XATTR_NAME_ACL, acl_named, sizeof(acl_named), 0),
+		0);
+	assert_int_equal(rig_stat(rig, f).st_mode & 07777, 0770);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_ACL, buf, sizeof(buf)),
+			 sizeof(acl_named));
+	assert_memory_equal(buf, acl_named, sizeof(acl_named));
+	/* chmod changes the mask, not the group's entry. */
+	set_mode(rig, f, 0640);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_ACL, buf, sizeof(buf)),
+			 sizeof(acl_named));
+	assert_int_equal(buf[4 + 2], 6);
+	assert_int_equal(buf[4 + 16 + 2], 5);
+	assert_int_equal(buf[4 + 24 + 2], 4);
+	assert_int_equal(rig_stat(rig, f).st_mode & 07777, 0640);
+	/* One that says no more than the mode is not kept. */
+	assert_int_equal(
+		set_x(rig, f, XATTR_NAME_ACL, acl_plain, sizeof(acl_plain), 0),
+		0);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_ACL, buf, 0), -ENODATA);
+	assert_int_equal(rig_stat(rig, f).st_mode & 07777, 0644);
+	assert_int_equal(set_x(rig, f, XATTR_NAME_ACL, "x", 1, 0), -EINVAL);
+	assert_int_equal(set_x(rig, f, XATTR_NAME_DEFAULT_ACL, acl_named,
+			       sizeof(acl_named), 0),
+			 -EACCES);
+	assert_int_equal(
+		tree_removexattr(rig->tree, &rig->who, f, XATTR_NAME_ACL), 0);
+	set_mode(rig, f, 02755);
+	assert_int_equal(set_x(rig, f, XATTR_NAME_ACL, acl_plain,
+			       sizeof(acl_plain), TREE_XATTR_KILL_SGID),
+			 0);
+	assert_int_equal(rig_stat(rig, f).st_mode & 07777, 0644);
+}
+
+static void test_default_acl(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t d = rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+	unsigned char buf[64];
+	uint64_t node;
+
+	assert_int_equal(set_x(rig, d, XATTR_NAME_DEFAULT_ACL, acl_named,
+			       sizeof(acl_named), 0),
+			 0);
+	assert_int_equal(rig_stat(rig, d).st_mode & 07777, 0755);
+	/* The umask does not count any more. */
+	node = rig_make(rig, d, "f", S_IFREG | 0666);
+	assert_int_equal(rig_stat(rig, node).st_mode & 07777, 0660);
+	assert_int_equal(get_x(rig, node, XATTR_NAME_ACL, buf, sizeof(buf)),
+			 sizeof(acl_named));
+	assert_int_equal(buf[4 + 24 + 2], 6);
+	assert_int_equal(get_x(rig, node, XATTR_NAME_DEFAULT_ACL, buf, 0),
+			 -ENODATA);
+	node = rig_make(rig, d, "e", S_IFDIR | 0777);
+	assert_int_equal(
+		get_x(rig, node, XATTR_NAME_DEFAULT_ACL, buf, sizeof(buf)),
+		sizeof(acl_named));
+	assert_memory_equal(buf, acl_named, sizeof(acl_named));
+	node = rig_make(rig, d, "l", S_IFLNK);
+	assert_int_equal(get_x(rig, node, XATTR_NAME_ACL, buf, 0), -ENODATA);
+	rig_check(rig);
+	assert_int_equal(tree_rig_reattach(rig, false), 0);
+	rig_check(rig);
+	/* An empty value takes it away; files are made by the umask again. */
+	assert_int_equal(set_x(rig, d, XATTR_NAME_DEFAULT_ACL, "", 0, 0), 0);
+	node = rig_make(rig, d, "g", S_IFREG | 0666);
+	assert_int_equal(rig_stat(rig, node).st_mode & 07777, 0644);
+}
+
+/* A directory whose default ACL says no more than a mode. */
+static void test_plain_default_acl(void **state)
+{
+	struct tree_rig *rig = *state;
+	unsigned char buf[64];
+	uint64_t node;
+
+	assert_int_equal(set_x(rig, TREE_ROOT, XATTR_NAME_DEFAULT_ACL,
+			       acl_plain, sizeof(acl_plain), 0),
+			 0);
+	node = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0777);
+	assert_int_equal(rig_stat(rig, node).st_mode & 07777, 0644);
+	assert_int_equal(get_x(rig, node, XATTR_NAME_ACL, buf, 0), -ENODATA);
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_xattrs),      TEST(test_large_xattrs),
+		TEST(test_capability),  TEST(test_access_acl),
+		TEST(test_default_acl), TEST(test_plain_default_acl),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
