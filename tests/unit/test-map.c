@@ -218,33 +218,68 @@ static void test_prune_takes_only_empty_nodes(void **state)
 	assert_int_equal(nodes(w), 2);
 }
 
-/* However far it comes, a growth that fails leaves what was there. */
-static void test_growth_without_room(void **state)
+/* Take some records of the table and all that are free without more memory. */
+static unsigned use_up(struct world *w, enum arena_table table, uint32_t *ix)
 {
-	static const uint64_t pages[] = {3, 40, 5000, LAST_PAGE};
-	struct world *w = *state;
+	unsigned n = 0;
+
+	budget_set_limit(&w->budget, GIB);
+	while (n < 20)
+		assert_int_equal(
+			table_alloc(w->arena, table, BUDGET_NORMAL, &ix[n++]),
+			0);
+	budget_set_limit(&w->budget, 0);
+	while (table_alloc(w->arena, table, BUDGET_NORMAL, &ix[n]) == 0)
+		n++;
+	return n;
+}
+
+/* However far it comes, a growth that fails leaves what was there: tried with
+ * 0, 1, 2, ... free records until it is enough. */
+static void growth_without_room(struct world *w, uint64_t first, uint64_t page)
+{
+	static uint32_t twigs[10000], leaves[10000];
+	unsigned n_twigs, n_leaves, room = 0;
+	int err;
 
 	put(w, 0, 42);
-	for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
-		uint64_t used = nodes(w), room = 0;
-		int err;
+	put(w, first, 43);
+	n_twigs = use_up(w, TABLE_TWIGS, twigs);
+	n_leaves = use_up(w, TABLE_LEAVES, leaves);
+	do {
+		uint64_t used = nodes(w);
 
-		do {
-			/* Table records until the chunks at hand are full. */
-			budget_set_limit(&w->budget,
-					 budget_used(&w->budget) +
-						 BUDGET_RESERVE_BYTES + room);
-			err = map_ensure(w->arena, &w->body, pages[i], 1,
-					 &w->zero);
-			assert_true(err == 0 || err == -ENOSPC);
-			if (err && nodes(w) > used)
-				map_prune(w->arena, &w->body, 0, MAP_END);
-			if (err)
-				assert_int_equal(nodes(w), used);
-			assert_int_equal(get(w, 0), 42);
-			room += PAGE_BYTES;
-		} while (err);
-	}
+		err = map_ensure(w->arena, &w->body, page, 1, &w->zero);
+		assert_true(err == 0 || err == -ENOSPC);
+		/* A path that was made stays, empty, until it is pruned. */
+		if (err)
+			map_prune(w->arena, &w->body, 0, MAP_END);
+		if (err)
+			assert_int_equal(nodes(w), used);
+		assert_int_equal(get(w, 0), 42);
+		assert_int_equal(get(w, first), 43);
+		table_free(w->arena, TABLE_LEAVES, leaves[room++]);
+	} while (err);
+	assert_true(room > 1);
+	while (room < n_leaves)
+		table_free(w->arena, TABLE_LEAVES, leaves[room++]);
+	while (n_twigs > 0)
+		table_free(w->arena, TABLE_TWIGS, twigs[--n_twigs]);
+	budget_set_limit(&w->budget, GIB);
+	take(w, 0, MAP_END);
+	assert_int_equal(nodes(w), 0);
+}
+
+static void test_growth_without_room(void **state)
+{
+	struct world *w = *state;
+
+	growth_without_room(w, 7, 8);
+	growth_without_room(w, 7, 5000);
+	growth_without_room(w, 7, LAST_PAGE);
+	growth_without_room(w, 63, LAST_PAGE);
+	growth_without_room(w, 300, LAST_PAGE);
+	growth_without_room(w, LAST_PAGE, UINT64_C(1) << 40);
 }
 
 static void test_lost_nodes(void **state)

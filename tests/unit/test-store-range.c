@@ -263,6 +263,26 @@ static void test_punch_page_by_page_frees_nodes(void **state)
 	assert_int_equal(nodes(w), 0);
 }
 
+/* A page punched and written again is not what an edit of it has seen, though
+ * its object may lie where the old one was. */
+static void test_punch_counts_as_a_change(void **state)
+{
+	struct world *w = *state;
+	uint64_t before, hole;
+	unsigned n;
+
+	put(w, 0, w->model, BYTES);
+	before = atomic_load(map_slots(w->rig.arena, w->file.body, 5, &n));
+	assert_int_equal(punch(w, 5 * PAGE_BYTES, PAGE_BYTES), 0);
+	hole = atomic_load(map_slots(w->rig.arena, w->file.body, 5, &n));
+	assert_int_equal(entry_kind(hole), ENTRY_EMPTY);
+	assert_true(entry_same(hole, entry_after(before, 0)));
+	put(w, 5 * PAGE_BYTES, w->model, PAGE_BYTES);
+	assert_false(entry_same(
+		before,
+		atomic_load(map_slots(w->rig.arena, w->file.body, 5, &n))));
+}
+
 static void test_sparse_file_of_16_tib(void **state)
 {
 	struct world *w = *state;
@@ -315,12 +335,26 @@ static void test_allocate_without_memory_for_nodes(void **state)
 {
 	struct world *w = *state;
 	struct budget *budget = &w->rig.budget;
+	static uint32_t leaves[10000];
+	unsigned n = 0;
 
 	put(w, 0, w->model, 10);
+	while (n < 20)
+		assert_int_equal(table_alloc(w->rig.arena, TABLE_LEAVES,
+					     BUDGET_NORMAL, &leaves[n++]),
+				 0);
 	budget_set_limit(budget, 0);
+	while (table_alloc(w->rig.arena, TABLE_LEAVES, BUDGET_NORMAL,
+			   &leaves[n]) == 0)
+		n++;
+	/* Enough for some of the nodes. */
+	for (unsigned i = 0; i < 7; i++)
+		table_free(w->rig.arena, TABLE_LEAVES, leaves[--n]);
 	assert_int_equal(store_allocate(w->rig.store, w->rig.stream, w->file, 0,
 					128 * MIB, false),
 			 -ENOSPC);
+	while (n > 0)
+		table_free(w->rig.arena, TABLE_LEAVES, leaves[--n]);
 	budget_set_limit(budget, GIB);
 	assert_int_equal(held(w), 1);
 	assert_int_equal(nodes(w), 0);
@@ -431,6 +465,7 @@ int main(void)
 		TEST(test_cut_without_room_then_allocate),
 		TEST(test_punch),
 		TEST(test_punch_page_by_page_frees_nodes),
+		TEST(test_punch_counts_as_a_change),
 		TEST(test_sparse_file_of_16_tib),
 		TEST(test_allocate_is_all_or_nothing),
 		TEST(test_allocate_without_memory_for_nodes),
