@@ -79,9 +79,10 @@ static _Thread_local struct {
 } before;
 
 /*
- * Arenas that were given up with live memory in them. They are emptied as far
- * as possible and handed out again instead of being destroyed under whoever
- * still holds that memory (or has it in a thread's cache).
+ * Arenas that were given up: emptied as far as possible and handed out again.
+ * Never destroyed: someone may still hold memory of theirs (or have it in a
+ * thread's cache), and with `retain` each destroyed arena leaves 4 KiB of RAM
+ * and 2 MiB of address space behind (84 MB after 20,000 workers).
  */
 #define PARKED_MAX 1024
 static _Atomic uint32_t parked[PARKED_MAX]; /* index + 1 */
@@ -180,14 +181,9 @@ int heap_arena_new(unsigned *ret_arena)
 	return 0;
 }
 
-/*
- * An arena without allocated bytes is in no thread's cache either: nobody
- * refers to it and it can go whole.
- */
 void heap_arena_free(unsigned arena)
 {
-	if (heap_arena_bytes(arena) != 0 || command_arena(arena, "destroy"))
-		park(arena);
+	park(arena);
 }
 
 /* Without the cache, or memory would come from another arena by way of it. */

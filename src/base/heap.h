@@ -58,8 +58,8 @@ bool heap_fault_hit(void);
  */
 int heap_arena_new(unsigned *ret_arena) MUST_CHECK;
 /*
- * No thread may be in it. Memory of it that is still allocated stays valid;
- * only the arena is then kept aside instead of destroyed.
+ * No thread may be in it. Memory of it that is still allocated stays valid.
+ * The arena is emptied and kept for the next heap_arena_new().
  */
 void heap_arena_free(unsigned arena);
 /*
