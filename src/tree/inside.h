@@ -87,7 +87,8 @@ struct tree {
 
 	uint64_t dropped; /* records that attach could not make sense of */
 
-	/* Test hook: called between the steps of a change; NULL normally. */
+	/* Test hook: called between the steps of a change, and with no lock
+	 * held between a draft and its publishing; NULL normally. */
 	void (*step)(void *arg);
 	void *step_arg;
 };
@@ -184,6 +185,8 @@ void names_insert(struct tree *t, uint32_t ix);
 void names_remove(struct tree *t, uint32_t ix);
 /* -EINVAL empty or has a slash, -ENAMETOOLONG; @ret_n its length. */
 int name_check(const char *name, size_t *ret_n) MUST_CHECK;
+/* The same for a name to be made: -EEXIST for dots. */
+int name_check_new(const char *name, size_t *ret_n) MUST_CHECK;
 
 /* --- dirs.c --- */
 int dirs_init(struct tree *t) MUST_CHECK;

@@ -294,7 +294,7 @@ int tree_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
 {
 	struct draft d;
 	size_t n;
-	int r = name_check(name, &n);
+	int r = name_check_new(name, &n);
 
 	if (r < 0)
 		return r;
@@ -306,6 +306,7 @@ int tree_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
 		r = draft_make(t, who, parent, name, n, rdev, target, &d);
 		if (r < 0)
 			return r;
+		tree_step(t);
 		rwlock_write(&t->lock);
 		r = publish_locked(t, who, parent, name, n, &d, ret);
 		rwlock_write_end(&t->lock);
@@ -328,6 +329,7 @@ int tree_make_nameless(struct tree *t, const struct tree_caller *who,
 		r = draft_make(t, who, parent, NULL, 0, 0, NULL, &d);
 		if (r < 0)
 			return r;
+		tree_step(t);
 		rwlock_write(&t->lock);
 		r = publish_nameless_locked(t, who, parent, &d, ret);
 		rwlock_write_end(&t->lock);
@@ -386,7 +388,7 @@ int tree_link(struct tree *t, const struct tree_caller *who, uint64_t node,
 	      uint64_t parent, const char *name, struct tree_entry *ret)
 {
 	size_t n;
-	int r = name_check(name, &n);
+	int r = name_check_new(name, &n);
 
 	if (r < 0)
 		return r;

@@ -201,6 +201,13 @@ int name_check(const char *name, size_t *ret_n)
 	return 0;
 }
 
+int name_check_new(const char *name, size_t *ret_n)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EEXIST;
+	return name_check(name, ret_n);
+}
+
 int name_alloc(struct tree *t, enum budget_use use, uint32_t parent,
 	       const char *name, size_t n, uint32_t *ret_ix)
 {

@@ -198,7 +198,7 @@ int tree_rename(struct tree *t, const struct tree_caller *who, uint64_t parent,
 	int r = name_check(name, &from.n);
 
 	if (r == 0)
-		r = name_check(new_name, &to.n);
+		r = name_check_new(new_name, &to.n);
 	if (r < 0)
 		return r;
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||

@@ -184,6 +184,7 @@ int xattr_edit(struct tree *t, const struct tree_caller *who, uint64_t node,
 		r = draft(t, who, node, e, &seen, &next);
 		if (r < 0)
 			return r;
+		tree_step(t);
 		if (publish(t, node, e, &seen, &next)) {
 			if (next.changed)
 				xattr_bury(t, row_of(who), seen.word);

@@ -239,6 +239,27 @@ static bool count_plus(void *arg, const char *name UNUSED,
 	return ++*(unsigned *)arg < 4;
 }
 
+/* The place where a reader stopped is done away with and used for another
+ * directory: the reader must not follow it there. */
+static void test_place_of_a_reader_goes(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t dir = rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+	uint64_t other = rig_make(rig, TREE_ROOT, "o", S_IFDIR | 0755);
+
+	for (int i = 0; i < 300; i++)
+		make(rig, dir, i);
+	rewind_list();
+	read_some(rig, dir, 100);
+	for (int i = 0; i < 200; i++)
+		drop(rig, dir, i);
+	for (int i = 0; i < 300; i++)
+		make(rig, other, 1000 + i);
+	assert_int_equal(read_some(rig, dir, 1000), 100);
+	assert_string_equal(list.name[100], "e200");
+	assert_string_equal(list.name[199], "e299");
+}
+
 /* Readdirplus counts lookups for what it gave, not for what did not fit. */
 static void test_plus_counts_lookups(void **state)
 {
@@ -330,6 +351,7 @@ int main(void)
 		TEST(test_stable_under_change),
 		TEST(test_any_cookie_is_harmless),
 		TEST(test_two_readers),
+		TEST(test_place_of_a_reader_goes),
 		TEST(test_plus_counts_lookups),
 		TEST(test_removed_directory_is_empty),
 		TEST(test_small_directories_are_cheap),

@@ -67,6 +67,14 @@ static void test_refused_names(void **state)
 	assert_int_equal(tree_make(rig->tree, &rig->who, TREE_ROOT, "", S_IFREG,
 				   0, NULL, &entry),
 			 -EINVAL);
+	assert_int_equal(tree_make(rig->tree, &rig->who, TREE_ROOT, "..",
+				   S_IFREG, 0, NULL, &entry),
+			 -EEXIST);
+	assert_int_equal(tree_rename(rig->tree, &rig->who, TREE_ROOT, "f",
+				     TREE_ROOT, ".", 0),
+			 -EEXIST);
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, TREE_ROOT, "."),
+			 -ENOENT);
 	assert_int_equal(tree_lookup(rig->tree, file, "x", &entry), -ENOTDIR);
 	assert_int_equal(
 		tree_lookup(rig->tree, file + (UINT64_C(1) << 32), "x", &entry),

@@ -180,6 +180,7 @@ static void test_directory_with_two_names(void **state)
 static void test_xattrs_of_others(void **state)
 {
 	struct tree_rig *rig = *state;
+	uint64_t e = rig_make(rig, TREE_ROOT, "e", S_IFREG | 0644);
 	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
 	uint64_t g = rig_make(rig, TREE_ROOT, "g", S_IFREG | 0644);
 	uint64_t h = rig_make(rig, TREE_ROOT, "h", S_IFREG | 0644);
@@ -187,11 +188,13 @@ static void test_xattrs_of_others(void **state)
 
 	assert_int_equal(
 		tree_setxattr(rig->tree, &rig->who, f, "user.a", "1", 1, 0), 0);
+	atomic_store(&inode_at(rig->tree, node_ix(e))->xattr,
+		     inode_xattr(inode_at(rig->tree, node_ix(f))));
 	atomic_store(&inode_at(rig->tree, node_ix(g))->xattr,
 		     inode_xattr(inode_at(rig->tree, node_ix(f))));
 	atomic_store(&inode_at(rig->tree, node_ix(h))->xattr, 0x70000000);
 	reattach(rig, false);
-	assert_int_equal(rig->tree->dropped, 2);
+	assert_int_equal(rig->tree->dropped, 3);
 	assert_int_equal(tree_getxattr(rig->tree, rig->who.stream, f, "user.a",
 				       NULL, 0, &n),
 			 0);

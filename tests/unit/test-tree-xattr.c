@@ -293,14 +293,95 @@ static void test_plain_default_acl(void **state)
 	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 1);
 }
 
+/* --- races, forced --- */
+
+struct intruder {
+	struct tree_rig *rig;
+	uint64_t node;
+	const char *name;
+	const void *value;
+	size_t n;
+};
+
+/* Between the draft of a change and its publishing somebody else is quicker:
+ * once. */
+static void intrude(void *arg)
+{
+	struct intruder *in = arg;
+
+	in->rig->tree->step = NULL;
+	assert_int_equal(
+		set_x(in->rig, in->node, in->name, in->value, in->n, 0), 0);
+}
+
+static void let_in(struct intruder *in)
+{
+	in->rig->tree->step_arg = in;
+	in->rig->tree->step = intrude;
+}
+
+static void test_two_changes_at_once(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	struct intruder in = {rig, f, "user.b", "two", 3};
+	char buf[8];
+
+	assert_int_equal(set_x(rig, f, "user.c", "three", 5, 0), 0);
+	/* A change of nothing frees nothing. */
+	assert_int_equal(
+		tree_removexattr(rig->tree, &rig->who, f, XATTR_NAME_ACL), 0);
+	assert_int_equal(get_x(rig, f, "user.c", buf, 8), 5);
+	let_in(&in);
+	assert_int_equal(set_x(rig, f, "user.a", "one", 3, 0), 0);
+	assert_int_equal(get_x(rig, f, "user.a", buf, 8), 3);
+	assert_int_equal(get_x(rig, f, "user.b", buf, 8), 3);
+	assert_int_equal(get_x(rig, f, "user.c", buf, 8), 5);
+	/* What was drafted in vain is gone, and XATTR_CREATE looks again. */
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 1);
+	in.name = "user.d";
+	let_in(&in);
+	assert_int_equal(set_x(rig, f, "user.d", "four", 4, XATTR_CREATE),
+			 -EEXIST);
+	assert_int_equal(get_x(rig, f, "user.d", buf, 8), 3);
+	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 1);
+}
+
+static void test_default_acl_comes_in_between(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t d = rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+	struct intruder in = {rig, d, XATTR_NAME_DEFAULT_ACL, acl_named,
+			      sizeof(acl_named)};
+	uint64_t inodes = table_used(rig->arena, TABLE_INODES);
+	uint64_t node;
+
+	let_in(&in);
+	node = rig_make(rig, d, "f", S_IFREG | 0666);
+	assert_int_equal(rig_stat(rig, node).st_mode & 07777, 0660);
+	/* And one ACL for another. */
+	in.value = acl_plain;
+	in.n = sizeof(acl_plain);
+	let_in(&in);
+	node = rig_make(rig, d, "g", S_IFREG | 0666);
+	assert_int_equal(rig_stat(rig, node).st_mode & 07777, 0644);
+	assert_int_equal(get_x(rig, node, XATTR_NAME_ACL, NULL, 0), -ENODATA);
+	assert_int_equal(table_used(rig->arena, TABLE_INODES), inodes + 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_xattrs),      TEST(test_large_xattrs),
-		TEST(test_capability),  TEST(test_access_acl),
-		TEST(test_default_acl), TEST(test_plain_default_acl),
+		TEST(test_xattrs),
+		TEST(test_large_xattrs),
+		TEST(test_capability),
+		TEST(test_access_acl),
+		TEST(test_default_acl),
+		TEST(test_plain_default_acl),
+		TEST(test_two_changes_at_once),
+		TEST(test_default_acl_comes_in_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
