@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who carries out a change of a key. In the later thread, one at a time. */
 #include "fs/knobs.h"
+#include "base/page.h"
 #include "base/size.h"
 #include "fs/autoscale.h"
 #include "fs/worker.h"
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIZE_MOST_BYTES (UINT64_C(4) << 60)
+#define INODES_MOST UINT64_C(4294967294)
 #define IDLE_MOST_SECONDS (366u * 24 * 60 * 60)
 
 /* Digits and nothing else; -ERANGE above @most. */
@@ -117,25 +120,40 @@ static int set_compress(struct fs *fs, const char *text)
 	return r;
 }
 
-static int set_size(struct fs *fs, enum ctl_key key, const char *text)
+/* The same ranges as the options of these names. */
+static int set_size(struct fs *fs, const char *text)
 {
 	uint64_t bytes;
 	int r = size_parse(text, size_of_ram(), &bytes);
 
-	if (r)
-		return r;
-	if (key == CTL_mem_limit)
-		budget_set_limit(&fs->engine.budget, bytes);
-	else
+	if (!r && (bytes < PAGE_BYTES || bytes > SIZE_MOST_BYTES))
+		r = -ERANGE;
+	if (!r)
 		store_set_limit(fs->engine.store, bytes);
-	return 0;
+	return r;
+}
+
+static int set_mem_limit(struct fs *fs, const char *text)
+{
+	uint64_t ram = size_of_ram(), bytes;
+	int r = size_parse(text, ram, &bytes);
+
+	if (!r && (bytes < MIB || bytes > 16 * TIB))
+		r = -ERANGE;
+	if (!r && strchr(text, '%') && bytes > ram)
+		r = -ERANGE;
+	if (!r)
+		budget_set_limit(&fs->engine.budget, bytes);
+	return r;
 }
 
 static int set_nr_inodes(struct fs *fs, const char *text)
 {
 	uint64_t n;
-	int r = parse_number(text, UINT64_MAX / 16, &n);
+	int r = size_parse(text, 0, &n);
 
+	if (!r && n > INODES_MOST)
+		r = -ERANGE;
 	return r ? r : tree_set_nr_inodes(fs->engine.tree, n);
 }
 
@@ -145,8 +163,9 @@ static int set(void *arg, enum ctl_key key, const char *value)
 
 	switch (key) {
 	case CTL_mem_limit:
+		return set_mem_limit(fs, value);
 	case CTL_size:
-		return set_size(fs, key, value);
+		return set_size(fs, value);
 	case CTL_mem_used_max:
 		if (strcmp(value, "0") != 0)
 			return -EINVAL;

@@ -136,6 +136,13 @@ static void limits_are_set(void **state)
 	assert_key("nr_inodes", "1000");
 	assert_int_equal(set("size", "lots"), -EINVAL);
 	assert_int_equal(set("nr_inodes", "-1"), -EINVAL);
+	assert_int_equal(set("nr_inodes", "5G"), -ERANGE);
+	assert_int_equal(set("nr_inodes", "1k"), 0);
+	assert_key("nr_inodes", "1024");
+	assert_int_equal(set("size", "1"), -ERANGE);
+	assert_int_equal(set("mem_limit", "1"), -ERANGE);
+	assert_int_equal(set("mem_limit", "101%"), -ERANGE);
+	assert_key("mem_limit", "134217728");
 	assert_key("size", "67108864");
 }
 
