@@ -64,7 +64,11 @@ int store_write(struct store *store, struct stream *stream, struct file file,
 		uint64_t offset, const void *buf, size_t n,
 		size_t *ret_n) MUST_CHECK;
 
-/* Set the size; what is cut off is freed before the return. */
+/*
+ * Set the size; what is cut off, and what is held beyond the size, is freed
+ * before the return. Cutting never fails for want of room; growing may, when
+ * an earlier cut had to leave bytes behind the end that must go first.
+ */
 int store_truncate(struct store *store, struct stream *stream, struct file file,
 		   uint64_t size) MUST_CHECK;
 /* [offset, offset + n) becomes a hole; edges are zeroed; size stays. */
@@ -122,10 +126,16 @@ uint64_t store_limit(const struct store *store);
 void store_set_limit(struct store *store, uint64_t limit_bytes);
 uint64_t store_pages_held(const struct store *store);
 
-/* --- life after attach: single-threaded --- */
+/*
+ * --- life after attach: single-threaded ---
+ *
+ * On a fresh store over a fresh pool, with TABLE_TWIGS, _LEAVES and _FILLS as
+ * arena_attach() leaves them: begin starts the pool's scan, end ends it and
+ * those three tables'.
+ */
 void store_rebuild_begin(struct store *store);
-/* Mark all that @file's body reaches. -EUCLEAN: a word that cannot be (then
- * that page is made a hole that reads as EIO... see rebuild.c). */
+/* Mark all that @file's body reaches; once for each body. -EUCLEAN: it went
+ * on, but a word cannot be: its pages read as EIO until they are written. */
 int store_rebuild_body(struct store *store, struct file file) MUST_CHECK;
 void store_rebuild_end(struct store *store);
 

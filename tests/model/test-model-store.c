@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "lib/content.h"
 #include "lib/store_rig.h"
+#include "model_file.h"
 #include "store/state.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -21,16 +22,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define WINDOW_PAGES 300u
-#define WINDOW_BYTES (WINDOW_PAGES * (uint64_t)PAGE_BYTES)
-
-/* Bytes of a file are modelled from @base on; before it all is hole. */
-struct model_file {
-	uint64_t base, size;
-	unsigned char *bytes;
-	bool held[WINDOW_PAGES];
-};
 
 struct model {
 	struct store_rig rig;
@@ -77,8 +68,6 @@ static uint64_t below(struct model *m, uint64_t n)
 	return content_below(&m->random, n);
 }
 
-/* --- the model's own operations, on window offsets --- */
-
 static uint64_t held_pages(const struct model *m)
 {
 	uint64_t n = 0;
@@ -87,57 +76,6 @@ static uint64_t held_pages(const struct model *m)
 		for (unsigned p = 0; p < WINDOW_PAGES; p++)
 			n += m->file[i].held[p];
 	return n;
-}
-
-static void hold(struct model_file *f, uint64_t from, uint64_t to)
-{
-	for (uint64_t p = page_of(from); p < pages_for(to); p++)
-		f->held[p] = true;
-}
-
-static void grow(struct model_file *f, uint64_t to)
-{
-	if (f->size < f->base + to)
-		f->size = f->base + to;
-}
-
-static void model_write(struct model_file *f, uint64_t from, const void *src,
-			uint64_t n)
-{
-	if (!n)
-		return;
-	memcpy(f->bytes + from, src, n);
-	hold(f, from, from + n);
-	grow(f, from + n);
-}
-
-static void model_punch(struct model_file *f, uint64_t from, uint64_t to)
-{
-	memset(f->bytes + from, 0, to - from);
-	for (uint64_t p = pages_for(from); p < page_of(to); p++)
-		f->held[p] = false;
-}
-
-static void model_truncate(struct model_file *f, uint64_t size)
-{
-	uint64_t in_window = size > f->base ? size - f->base : 0;
-
-	if (size <= f->size) {
-		memset(f->bytes + in_window, 0, WINDOW_BYTES - in_window);
-		for (uint64_t p = pages_for(in_window); p < WINDOW_PAGES; p++)
-			f->held[p] = false;
-	}
-	f->size = size;
-}
-
-static void model_copy_file(struct model_file *to,
-			    const struct model_file *from)
-{
-	unsigned char *bytes = to->bytes;
-
-	*to = *from;
-	to->bytes = bytes;
-	memcpy(bytes, from->bytes, WINDOW_BYTES);
 }
 
 /* --- looking at the store --- */
@@ -294,15 +232,6 @@ static uint64_t bytes_that_fit(struct model *m, const struct model_file *f,
 	return n;
 }
 
-static uint64_t holes_in(const struct model_file *f, uint64_t from, uint64_t to)
-{
-	uint64_t holes = 0;
-
-	for (uint64_t p = page_of(from); p < pages_for(to); p++)
-		holes += !f->held[p];
-	return holes;
-}
-
 static void op_write(struct model *m, unsigned i)
 {
 	struct model_file *f = &m->file[i];
@@ -395,13 +324,13 @@ static void op_zero(struct model *m, unsigned i)
 	int err;
 
 	pick_range(m, &from, &n);
-	fits = holes_in(f, from, from + n) <= room_pages(m);
+	fits = model_holes(f, from, from + n) <= room_pages(m);
 	model_copy_file(&m->before, f);
 	if (fits) {
 		memset(f->bytes + from, 0, n);
-		hold(f, from, from + n);
+		model_hold(f, from, from + n);
 		if (!keep)
-			grow(f, from + n);
+			model_grow(f, from + n);
 	}
 	err = store_zero(m->rig.store, m->rig.stream,
 			 store_rig_file(&m->rig, i), f->base + from, n, keep);
@@ -421,7 +350,7 @@ static void op_allocate(struct model *m, unsigned i)
 	int err;
 
 	pick_range(m, &from, &n);
-	fits = holes_in(f, from, from + n) <= room_pages(m);
+	fits = model_holes(f, from, from + n) <= room_pages(m);
 	err = store_allocate(m->rig.store, m->rig.stream,
 			     store_rig_file(&m->rig, i), f->base + from, n,
 			     keep);
@@ -430,19 +359,9 @@ static void op_allocate(struct model *m, unsigned i)
 		EXPECT(m, (err == 0) == fits);
 	if (err)
 		return;
-	hold(f, from, from + n);
+	model_hold(f, from, from + n);
 	if (!keep)
-		grow(f, from + n);
-}
-
-static uint64_t model_seek(const struct model_file *f, uint64_t from, bool data)
-{
-	uint64_t end = f->size - f->base;
-
-	for (uint64_t p = page_of(from); p < pages_for(end); p++)
-		if (f->held[p] == data)
-			return p << PAGE_SHIFT > from ? p << PAGE_SHIFT : from;
-	return end;
+		model_grow(f, from + n);
 }
 
 static void op_seek(struct model *m, unsigned i)
@@ -463,33 +382,6 @@ static void op_seek(struct model *m, unsigned i)
 		EXPECT(m, err == -ENXIO);
 	else
 		EXPECT(m, err == 0 && got == wanted);
-}
-
-/* What copying @n bytes does, hole by hole and page by page. */
-static void model_copy(struct model_file *from, uint64_t at,
-		       struct model_file *to, uint64_t to_at, uint64_t n,
-		       uint64_t asked)
-{
-	uint64_t end = at + n;
-
-	while (at < end) {
-		uint64_t data = model_seek(from, at, true), step;
-
-		if (data > at) {
-			step = (data < at + asked ? data : end) - at;
-			if (step > end - at)
-				step = end - at;
-			model_punch(to, to_at, to_at + step);
-			grow(to, to_at + step);
-		} else {
-			step = PAGE_BYTES - at % PAGE_BYTES;
-			if (step > end - at)
-				step = end - at;
-			model_write(to, to_at, from->bytes + at, step);
-		}
-		at += step;
-		to_at += step;
-	}
 }
 
 static void op_copy(struct model *m, unsigned i)
@@ -516,14 +408,14 @@ static void op_copy(struct model *m, unsigned i)
 	EXPECT(m, err == 0 || err == -ENOSPC);
 	EXPECT(m, got <= n);
 	if (!err && got == n) {
-		model_copy(from, at, to, to_at, n, n);
+		model_copy(from, at, to, to_at, n);
 	} else if (m->mem_is_tight) {
 		memcpy(to->bytes + to_at, from->bytes + at, n);
 		settle(m, i, to_at, to_at + n);
 	} else {
 		/* Out of room at a page: nothing of it and behind. */
 		EXPECT(m, room_pages(m) < pages_for(n) + 1);
-		model_copy(from, at, to, to_at, got, got);
+		model_copy(from, at, to, to_at, got);
 	}
 }
 
