@@ -33,6 +33,8 @@ static void pin(struct tree *t, struct pin *p, uint32_t ix, bool is_xattr)
 	lock_drop(&t->pins_lock);
 }
 
+/* Of two that unpin a dead body at once exactly one finds no other pin, and
+ * only that one may free it. */
 static void unpin(struct tree *t, unsigned row, struct pin *p)
 {
 	bool last = true;

@@ -312,6 +312,29 @@ static void test_small_directories_are_cheap(void **state)
 	assert_in_range(bytes, 4 * 224, 4 * 300 + 100);
 }
 
+/* A directory that is empty costs nothing but its inode, and one that goes
+ * takes all it had with it. */
+static void test_empty_directories_cost_nothing(void **state)
+{
+	struct tree_rig *rig = *state;
+	struct tree *t = rig->tree;
+	uint64_t dir = rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+
+	for (int i = 0; i < 100; i++)
+		make(rig, dir, i);
+	assert_int_equal(t->dirs.used, 2);
+	for (int i = 0; i < 100; i++)
+		drop(rig, dir, i);
+	assert_int_equal(t->dirs.used, 1);
+	assert_int_equal(t->chunks[0].used, 0);
+	/* What was prepared for an entry that then could not be made. */
+	assert_int_equal(dirs_prepare(t, node_ix(dir), BUDGET_NORMAL), 0);
+	assert_int_equal(tree_rmdir(t, &rig->who, TREE_ROOT, "d"), 0);
+	tree_forget(t, 0, dir, 1);
+	assert_int_equal(t->dirs.used, 0);
+	assert_int_equal(t->chunks[1].used, 0);
+}
+
 /* The order is the same after everything derived was dropped. */
 static void test_order_survives_attach(void **state)
 {
@@ -355,6 +378,7 @@ int main(void)
 		TEST(test_plus_counts_lookups),
 		TEST(test_removed_directory_is_empty),
 		TEST(test_small_directories_are_cheap),
+		TEST(test_empty_directories_cost_nothing),
 		TEST(test_order_survives_attach),
 	};
 

@@ -376,6 +376,16 @@ static void test_ring_is_bounded(void **state)
 			 -ENOENT);
 	for (uint64_t op = 2 * OPS_KEPT + 2; op <= 3 * OPS_KEPT; op++)
 		assert_int_equal(tree_replay(rig->tree, op, &error, &entry), 0);
+	/* A new life knows which are the oldest. */
+	assert_int_equal(tree_rig_reattach(rig, false), 0);
+	for (uint64_t op = 1001; op <= 1004; op++) {
+		rig->who.op = op;
+		snprintf(name, sizeof(name), "f%d", (int)op);
+		rig_make(rig, TREE_ROOT, name, S_IFREG | 0644);
+	}
+	rig->who.op = 0;
+	for (uint64_t op = 1001; op <= 1004; op++)
+		assert_int_equal(tree_replay(rig->tree, op, &error, &entry), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
