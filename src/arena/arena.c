@@ -8,6 +8,7 @@
  * Both are sealed at their size: whoever else gets a descriptor (the keeper)
  * cannot pull the ground from under the mapping.
  */
+#include "arena/arena.h"
 #include "arena/inside.h"
 #include "base/heap.h"
 #include "base/page.h"

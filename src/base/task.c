@@ -6,7 +6,7 @@
  *	  check ------------> work ----+
  *	  ^   ^                        |
  *	  |   +------------------------+
- *	  | woken, interval over       
+ *	  | woken, interval over
  *	  +------ sleep <---- check false
  *
  * A cycle is one check and the work it asked for. `woken` is cleared in the
