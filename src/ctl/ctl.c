@@ -179,7 +179,7 @@ int ctl_list(const struct ctl *ctl UNUSED, char *buf, size_t cap, size_t *ret_n)
 		if (r < 0)
 			return r;
 	}
-	r = list_one(FOLDFS_KEY_STATS + strlen(FOLDFS_KEY_PREFIX), buf, cap,
+	r = list_one(&FOLDFS_KEY_STATS[strlen(FOLDFS_KEY_PREFIX)], buf, cap,
 		     &n);
 	if (r == 0)
 		*ret_n = n;
