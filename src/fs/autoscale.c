@@ -16,6 +16,7 @@
 
 /* More workers than this by itself would only queue at memory. */
 #define FIRST_MOST 4u
+#define CPUS_AGE_NS (5 * NS_PER_S)
 
 struct autoscale {
 	_Atomic bool on;
@@ -23,6 +24,8 @@ struct autoscale {
 	struct policy policy;
 	uint64_t last_ns;
 	uint64_t last_cpu_ns[CREW_MAX];
+	uint64_t cpus_at_ns; /* when `cpus` was looked up: it reads files */
+	unsigned cpus;
 };
 
 int autoscale_new(struct fs *fs, struct autoscale **ret)
@@ -87,6 +90,15 @@ static uint64_t cpu_taken(struct fs *fs, struct autoscale *a)
 	return sum;
 }
 
+static unsigned cpus_now(struct autoscale *a, uint64_t now_ns)
+{
+	if (a->cpus == 0 || now_ns - a->cpus_at_ns >= CPUS_AGE_NS) {
+		a->cpus = cpus_allowed();
+		a->cpus_at_ns = now_ns;
+	}
+	return a->cpus;
+}
+
 void autoscale_step(struct fs *fs)
 {
 	struct autoscale *a = fs->autoscale;
@@ -103,11 +115,11 @@ void autoscale_step(struct fs *fs)
 	taken_ns = cpu_taken(fs, a);
 	sample = (struct policy_sample){
 		.now_ns = now_ns,
-		.cpus = cpus_allowed(),
 		.running = crew_count(fs->crew),
 	};
 	if (!autoscale_is_on(a) || sample.running == 0)
 		return;
+	sample.cpus = cpus_now(a, now_ns);
 	busy = taken_ns * 1000 / (passed_ns * sample.running);
 	sample.busy_permille = busy < 1000 ? (unsigned)busy : 1000;
 	target = policy_step(&a->policy, &sample, CREW_MAX);

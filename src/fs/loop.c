@@ -8,7 +8,9 @@
  * Note: the last look. Workers sleep exclusively, so a request wakes one of
  * them, and the one that was woken may be told to leave in the same moment.
  * It takes itself off the queue first and then reads once more: what it was
- * woken for is either still there for it, or was taken by another one.
+ * woken for is either still there for it, or was taken by another one. (The
+ * queue is in order of coming, so it is woken only when those before it are
+ * awake, and they read before they sleep; but that is the kernel's choice.)
  */
 #include "fs/loop.h"
 #include "base/check.h"
@@ -46,7 +48,6 @@ void loop_serve(struct worker *w, size_t n)
 	default:
 		buf.mem = wire_adapt(w, n, &buf.size);
 		fuse_session_process_buf(w->fs->se, &buf);
-		w->flags = 0;
 	}
 }
 

@@ -129,10 +129,28 @@ int mount_open(struct fs *fs)
 	return mount_session(fs);
 }
 
+/*
+ * End the connection of a mount that is detached and still in use. libfuse
+ * would unmount it once more and complain; it leaves alone what it takes for
+ * gone, and that is what a pipe without a reader looks like.
+ */
+static void cut_off(struct fs *fs)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	close(ends[0]);
+	dup3(ends[1], fs->fuse_fd, O_CLOEXEC);
+	close(ends[1]);
+}
+
 void mount_close(struct fs *fs)
 {
 	if (!fs->se)
 		return;
+	if (atomic_load_explicit(&fs->detached, memory_order_acquire))
+		cut_off(fs);
 	/* Does nothing to a mount that has gone already. */
 	fuse_session_unmount(fs->se);
 	fuse_session_destroy(fs->se);
@@ -183,14 +201,16 @@ static int detach_once(const char *mountpoint, bool lazy)
 	return -errno;
 }
 
-int mount_detach(const struct fs *fs, bool *ret_busy)
+int mount_detach(struct fs *fs, bool *ret_busy)
 {
 	int r = detach_once(fs->config->mountpoint, false);
 	bool busy = r == -EBUSY;
 
 	if (busy)
 		r = detach_once(fs->config->mountpoint, true);
-	if (!r)
-		*ret_busy = busy;
-	return r;
+	if (r)
+		return r;
+	atomic_store_explicit(&fs->detached, true, memory_order_release);
+	*ret_busy = busy;
+	return 0;
 }

@@ -16,7 +16,7 @@ void mount_close(struct fs *fs);
  * detached, and the session ends when the last user of it does: then true is
  * in @ret_busy. -errno.
  */
-int mount_detach(const struct fs *fs, bool *ret_busy) MUST_CHECK;
+int mount_detach(struct fs *fs, bool *ret_busy) MUST_CHECK;
 
 /* The options for libfuse, heap_alloc()ed; NULL: no memory. */
 char *mount_options(const struct fs_config *config) MUST_CHECK;

@@ -86,6 +86,7 @@ struct fs {
 	uint64_t init_flags;     /* what the kernel offered in INIT */
 	int ready_fd;            /* eventfd: look at `answers` */
 	_Atomic bool answers;    /* INIT has been answered */
+	_Atomic bool detached;   /* the mount was taken away by us */
 	_Atomic int error;       /* why a worker gave up; 0: none */
 };
 

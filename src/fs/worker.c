@@ -89,7 +89,6 @@ static void down_buffers(void *arg, unsigned slot)
 	lock_take(&fs->charge_lock);
 	w->buffers = NULL;
 	lock_drop(&fs->charge_lock);
-	charge_slot(w);
 }
 
 /* -errno where there are no clones for us. */

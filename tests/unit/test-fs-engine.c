@@ -7,6 +7,8 @@
 #include "fs/mount.h"
 #include "unit.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 static struct fs_config config(void)
 {
@@ -89,10 +91,23 @@ static int start_and_end(void *arg)
 	return r;
 }
 
+static int first_free_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
 static void every_allocation_may_fail(void **state)
 {
+	int before = first_free_fd();
+
 	(void)state;
 	assert_true(fault_each_alloc(start_and_end, NULL) >= 5);
+	/* The arena's files are closed each time. */
+	assert_int_equal(first_free_fd(), before);
 }
 
 int main(void)
