@@ -22,8 +22,8 @@ enum lock_class {
 	LOCK_CREW_REQUEST, /* crew: one change of the crew at a time */
 	LOCK_CREW_STATE,   /* crew: the slots' states */
 	LOCK_TASK,         /* base: a background task's state */
-	LOCK_TREE,         /* tree: every name, link count and attribute list */
 	LOCK_STREAM,       /* codec: one stream; may be held over a codec */
+	LOCK_TREE,         /* tree: every name, link count and attribute list */
 	LOCK_FILE,         /* store: shape of one file's map (rwlock) */
 	LOCK_PAGES,        /* store: entries of 64 neighbouring pages */
 	LOCK_SETS,         /* codec: the parameter sets */
