@@ -5,6 +5,7 @@
  * ThreadSanitizer.
  */
 #include "base/page.h"
+#include "codec/stream.h"
 #include "tree/inside.h"
 #include "tree_rig.h"
 #include "unit.h"
@@ -152,6 +153,8 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	char name[16];
 
+	/* Held over whole requests, as a worker of the file system does. */
+	w->who.stream = stream_get(w->rig->streams, w->slot);
 	for (unsigned i = 0; i < STEPS; i++) {
 		uint64_t dir = dirs[pick(w, DIRS)];
 
@@ -163,6 +166,7 @@ static void *work(void *arg)
 			look(w, dir, name);
 		tree_op_done(w->rig->tree, w->who.op);
 	}
+	stream_put(w->rig->streams, w->who.stream);
 	return NULL;
 }
 
@@ -180,7 +184,7 @@ static void test_storm(void **state UNUSED)
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i] = (struct worker){
 			.rig = &rig, .who = rig.who, .slot = i, .seed = i + 1};
-		workers[i].who.stream = tree_rig_stream(&rig, i);
+		assert_int_equal(stream_up(rig.streams, i), 0);
 		workers[i].who.privileged = i % 2;
 	}
 	for (unsigned i = 0; i < THREADS; i++)
