@@ -11,6 +11,7 @@
 #include "fs/room.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/xattr.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -103,10 +104,28 @@ void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
 	reply_xattr(req, r, worker_now->out, n, size);
 }
 
+/* What only root may see goes from the @n bytes of names; what stays. */
+static size_t drop_trusted(char *names, size_t n)
+{
+	size_t kept = 0, length;
+
+	for (size_t at = 0; at < n; at += length) {
+		length = strlen(names + at) + 1;
+		if (strncmp(names + at, XATTR_TRUSTED_PREFIX,
+			    XATTR_TRUSTED_PREFIX_LEN) == 0)
+			continue;
+		memmove(names + kept, names + at, length);
+		kept += length;
+	}
+	return kept;
+}
+
+/* All names are fetched even for their size alone: only what the caller may
+ * see counts. */
 void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size)
 {
 	struct fs *fs = op_fs(req);
-	size_t cap = size < IO_MAX_BYTES ? size : IO_MAX_BYTES;
+	char *names = worker_now->out;
 	struct stream *stream;
 	size_t n = 0;
 	int r;
@@ -120,10 +139,14 @@ void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size)
 		reply_result(req, -EIO);
 		return;
 	}
-	r = tree_listxattr(fs->engine.tree, stream, node, worker_now->out, cap,
+	r = tree_listxattr(fs->engine.tree, stream, node, names, IO_MAX_BYTES,
 			   &n);
 	stream_put(fs->engine.streams, stream);
-	reply_xattr(req, r, worker_now->out, n, size);
+	if (!r && fuse_req_ctx(req)->uid != 0)
+		n = drop_trusted(names, n);
+	if (!r && size != 0 && n > size)
+		r = -ERANGE;
+	reply_xattr(req, r, names, n, size);
 }
 
 /* A change of one attribute; value NULL: removal. */
