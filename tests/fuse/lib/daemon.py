@@ -39,34 +39,38 @@ def of_file(path, key):
     return os.getxattr(path, f'user.foldfs.file.{key}').decode()
 
 
-def charged(pid):
-    """Bytes of RAM that the kernel charges the process for: its anonymous
-    memory and every page of its memfds, mapped at the moment or not, plus
-    its page tables."""
-    total = 0
-    with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as lines:
-        for line in lines:
-            if line.startswith('Pss_Anon:'):
-                total += int(line.split()[1]) << 10
-    with open(f'/proc/{pid}/status', encoding='ascii') as lines:
-        for line in lines:
-            if line.startswith('VmPTE:'):
-                total += int(line.split()[1]) << 10
-    return total + memfd_bytes(pid)
-
-
-def memfd_bytes(pid):
-    """Bytes that the memfds of the process hold."""
-    seen = {}
+def charges(pid):
+    """Bytes of RAM that the kernel charges the process for, by what they
+    are: its anonymous memory, its page tables, and every page of each memfd,
+    mapped at the moment or not."""
+    found = {'anonymous': _kib(pid, 'smaps_rollup', 'Pss_Anon:'),
+             'page tables': _kib(pid, 'status', 'VmPTE:')}
     for fd in os.listdir(f'/proc/{pid}/fd'):
         path = f'/proc/{pid}/fd/{fd}'
         try:
-            if os.readlink(path).startswith('/memfd:'):
-                st = os.stat(path)
-                seen[st.st_ino] = st.st_blocks * 512
+            name = os.readlink(path)
+            if name.startswith('/memfd:'):
+                found[name.split()[0]] = os.stat(path).st_blocks * 512
         except FileNotFoundError:
             continue
-    return sum(seen.values())
+    return found
+
+
+def _kib(pid, name, field):
+    with open(f'/proc/{pid}/{name}', encoding='ascii') as lines:
+        return sum(int(line.split()[1]) << 10 for line in lines
+                   if line.startswith(field))
+
+
+def charged(pid):
+    """The sum of it."""
+    return sum(charges(pid).values())
+
+
+def memfd_bytes(pid):
+    """What the memfds of the process hold."""
+    return sum(n for name, n in charges(pid).items()
+               if name.startswith('/memfd:'))
 
 
 def pid():
