@@ -47,19 +47,37 @@ void io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
 	reply_raw(w, head->unique, r, w->out, r ? 0 : done);
 }
 
-static int write_once(struct worker *w, struct file file,
-		      const struct fuse_write_in *in, size_t *ret_n)
+/* What of the request is not @done yet; adds to it. */
+static int write_rest(struct worker *w, struct file file,
+		      const struct fuse_write_in *in, size_t *done)
 {
 	struct engine *e = &w->fs->engine;
 	struct stream *stream = stream_get(e->streams, w->slot);
+	const char *data = (const void *)(in + 1);
+	size_t n;
 	int r;
 
 	if (!stream)
 		return -EIO;
-	r = store_write(e->store, stream, file, in->offset, in + 1, in->size,
-			ret_n);
+	r = store_write(e->store, stream, file, in->offset + *done,
+			data + *done, in->size - *done, &n);
 	stream_put(e->streams, stream);
+	if (!r)
+		*done += n;
 	return r;
+}
+
+/* 0 when anything was written: a short write is none of the errors. */
+static int write_all(struct worker *w, struct file file,
+		     const struct fuse_write_in *in, size_t *done)
+{
+	int r = write_rest(w, file, in, done);
+
+	/* Short for want of room, or at the end of what a file may be: for the
+	 * latter nothing is gained by trying again, and nothing lost. */
+	if (*done < in->size && room_try_again(w->fs, r ? r : -ENOSPC))
+		r = write_rest(w, file, in, done);
+	return *done ? 0 : r;
 }
 
 /*
@@ -102,7 +120,7 @@ static int write_file(struct worker *w, const struct fuse_in_header *head,
 		      const struct fuse_write_in *in, size_t *ret_n)
 {
 	struct file file;
-	size_t n;
+	size_t done = 0;
 	int r;
 
 	if (head->nodeid == CONTROL_NODE)
@@ -110,16 +128,14 @@ static int write_file(struct worker *w, const struct fuse_in_header *head,
 	r = tree_file(w->fs->engine.tree, head->nodeid, &file);
 	if (r)
 		return r;
-	r = write_once(w, file, in, &n);
-	if (room_try_again(w->fs, r))
-		r = write_once(w, file, in, &n);
+	r = write_all(w, file, in, &done);
 	if (r)
 		return r;
 	wrote(w, head, in);
 	/* Of what it writes back the kernel notices only an error. */
-	if (n < in->size && in->write_flags & FUSE_WRITE_CACHE)
+	if (done < in->size && in->write_flags & FUSE_WRITE_CACHE)
 		return -ENOSPC;
-	*ret_n = n;
+	*ret_n = done;
 	return 0;
 }
 

@@ -51,8 +51,7 @@ void loop_serve(struct worker *w, size_t n)
 	}
 }
 
-/* Bytes of a request, 0: none now, -ENODEV: the session is over, -errno. */
-static ssize_t next_request(struct worker *w)
+ssize_t loop_next_request(struct worker *w)
 {
 	ssize_t n;
 
@@ -82,7 +81,7 @@ static int loop(struct worker *w)
 	ssize_t n;
 
 	while (!crew_leaving(crew, w->slot)) {
-		n = next_request(w);
+		n = loop_next_request(w);
 		if (n < 0)
 			return (int)n;
 		if (n > 0)
@@ -91,7 +90,7 @@ static int loop(struct worker *w)
 			sleep_till_woken(w);
 	}
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-	n = next_request(w);
+	n = loop_next_request(w);
 	if (n > 0)
 		loop_serve(w, (size_t)n);
 	return 0;

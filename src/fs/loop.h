@@ -9,6 +9,10 @@
 #define LOOP_HEAD_BYTES                                                        \
 	(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 
+/* Read one into w->in: its bytes, 0: none now, -ENODEV: the session is over,
+ * -errno. Does not block. */
+ssize_t loop_next_request(struct worker *w);
+
 /* Carry out the request in w->in, @n bytes; @w is worker_now. */
 void loop_serve(struct worker *w, size_t n);
 

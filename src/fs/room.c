@@ -1,21 +1,74 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A second try for what failed for want of RAM. */
+/* A second try for what failed for want of room. */
 #include "fs/room.h"
+#include "base/clock.h"
 #include "base/page.h"
+#include "fs/loop.h"
 #include "fs/tidy.h"
+#include "fs/worker.h"
 #include <errno.h>
+#include <time.h>
+
+/* Freeing goes at gigabytes a second: longer than this it never takes. */
+#define WAIT_MOST_NS (10 * NS_PER_S)
+/* A request served while another waits may have to wait, too. */
+#define WAITS_MOST 4
+
+static void nap(void)
+{
+	const struct timespec ms = {.tv_nsec = 1000000};
+
+	nanosleep(&ms, NULL);
+}
+
+/* Serve what comes, with buffers that hold nothing of the request at hand. */
+static void serve_meanwhile(struct worker *w, struct tree *tree)
+{
+	uint64_t end_ns = clock_ns() + WAIT_MOST_NS;
+	ssize_t n;
+
+	while (tree_expects_room(tree) && clock_ns() < end_ns) {
+		n = loop_next_request(w);
+		if (n < 0)
+			return; /* the loop will find out by itself */
+		if (n > 0)
+			loop_serve(w, (size_t)n);
+		else
+			nap();
+	}
+}
+
+/* False when nothing is on its way out, or too many wait in this thread. */
+static bool wait_for_the_dying(struct fs *fs)
+{
+	struct worker *w = worker_now, outer;
+
+	if (!w || !w->buffers || w->waits_for_room == WAITS_MOST ||
+	    !tree_expects_room(fs->engine.tree))
+		return false;
+	outer = *w;
+	if (!worker_lend_buffers(w))
+		return false;
+	w->waits_for_room++;
+	serve_meanwhile(w, fs->engine.tree);
+	w->waits_for_room--;
+	worker_return_buffers(w, &outer);
+	return true;
+}
 
 bool room_try_again(struct fs *fs, int r)
 {
 	struct store *store = fs->engine.store;
+	bool waited;
 
 	if (likely(r != -ENOSPC))
 		return false;
+	waited = wait_for_the_dying(fs);
 	/* The size limit is none of RAM's: tidying would not help. */
 	if (store_pages_held(store) >= pages_for(store_limit(store)))
-		return false;
+		return waited;
 	if (!store_wants_compaction(store))
-		return false;
+		return waited;
 	tidy_now(fs->tidy);
 	return true;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A second try for what failed for want of RAM.
+ * A second try for what failed for want of room.
  *
- * After many deletions memory may be held by spans with few objects left in
- * them. Then a caller that got ENOSPC waits for one pass of the tidying task
- * and tries once more.
+ * Deleting makes room at once, but the kernel's word that nobody has an
+ * unlinked file open (FORGET) is queued beside other requests, and a large
+ * file takes a while to free. So a caller that got ENOSPC goes on serving
+ * other requests as long as such files are on their way out. After many
+ * deletions memory may also be held by spans with few objects left in them:
+ * then it waits for one pass of the tidying task.
  */
 #ifndef SRC_FS_ROOM_H
 #define SRC_FS_ROOM_H
@@ -13,8 +16,9 @@
 
 /*
  * @r: what the first try said. True: it failed for want of room, room may
- * have been made meanwhile, and it is worth doing again. Blocks; the caller
- * holds no stream and no lock.
+ * have been made meanwhile, and it is worth doing again. Blocks, and carries
+ * out other requests; the caller is worker_now or a background thread, holds no
+ * stream and no lock, and has nothing in its reply buffer.
  */
 bool room_try_again(struct fs *fs, int r);
 

@@ -53,6 +53,7 @@ struct worker {
 	char *in;       /* a request; its payload is page-aligned */
 	char *out;      /* IO_MAX_BYTES, page-aligned: a reply's data */
 	unsigned flags; /* enum request_flag, of the request at hand */
+	unsigned waits_for_room; /* requests inside requests: fs/room.h */
 };
 
 /* Columns of the tallies. */

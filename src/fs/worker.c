@@ -61,6 +61,13 @@ static void down_stream(void *arg, unsigned slot)
 	charge_slot(&fs->worker[slot]);
 }
 
+static void place_buffers(struct worker *w, char *buffers)
+{
+	w->buffers = buffers;
+	w->in = buffers + PAGE_BYTES - LOOP_HEAD_BYTES;
+	w->out = buffers + IN_ROOM;
+}
+
 /* Written once, so that every page is there before a request needs it. */
 static int up_buffers(void *arg, unsigned slot)
 {
@@ -72,12 +79,33 @@ static int up_buffers(void *arg, unsigned slot)
 		return -ENOMEM;
 	memset(buffers, 0, IN_ROOM + IO_MAX_BYTES);
 	lock_take(&fs->charge_lock);
-	w->buffers = buffers;
-	w->in = buffers + PAGE_BYTES - LOOP_HEAD_BYTES;
-	w->out = buffers + IN_ROOM;
+	place_buffers(w, buffers);
 	lock_drop(&fs->charge_lock);
 	charge_slot(w);
 	return 0;
+}
+
+/* Not charged: they live for moments, FORGETs touch two pages of them, and
+ * whoever waits for room has none to pay with. */
+bool worker_lend_buffers(struct worker *w)
+{
+	char *buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+
+	if (!buffers)
+		return false;
+	lock_take(&w->fs->charge_lock);
+	place_buffers(w, buffers);
+	lock_drop(&w->fs->charge_lock);
+	return true;
+}
+
+void worker_return_buffers(struct worker *w, const struct worker *outer)
+{
+	heap_free(w->buffers);
+	lock_take(&w->fs->charge_lock);
+	place_buffers(w, outer->buffers);
+	lock_drop(&w->fs->charge_lock);
+	w->flags = outer->flags;
 }
 
 static void down_buffers(void *arg, unsigned slot)

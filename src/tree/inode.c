@@ -135,6 +135,8 @@ void inode_kill_locked(struct tree *t, uint32_t ix)
 	debug_invariant(atomic_load(&state->nlink) == 0);
 	if (state->dir != SLAB_NONE)
 		dirs_release(t, ix);
+	/* In this order: tree_expects_room() sees one of both. */
+	atomic_fetch_add(&t->dying, 1);
 	atomic_fetch_sub(&t->nameless, 1);
 	atomic_store_explicit(&inode_at(t, ix)->mode, 0, memory_order_release);
 	tree_step(t);
@@ -175,6 +177,13 @@ void inode_bury(struct tree *t, unsigned row, uint32_t ix)
 	table_free(t->arena, TABLE_INODES, ix);
 	rwlock_write_end(&t->lock);
 	atomic_fetch_sub(&t->inodes, 1);
+	atomic_fetch_sub(&t->dying, 1);
+}
+
+void inode_bury_unborn(struct tree *t, unsigned row, uint32_t ix)
+{
+	atomic_fetch_add(&t->dying, 1);
+	inode_bury(t, row, ix);
 }
 
 /* True when nothing holds the inode any more. */
@@ -207,6 +216,18 @@ void tree_forget(struct tree *t, unsigned row, uint64_t node, uint64_t n)
 	rwlock_write_end(&t->lock);
 	if (dead)
 		inode_bury(t, row, ix);
+}
+
+/* A kernel that lets go of an unlinked inode says so at once: the FORGET is
+ * queued before unlink(2) returns. Only a starved worker takes long over it. */
+#define FORGET_LATE_NS (2 * NS_PER_S)
+
+bool tree_expects_room(struct tree *t)
+{
+	if (atomic_load(&t->nameless) != 0 &&
+	    clock_ns() - atomic_load(&t->unnamed_ns) < FORGET_LATE_NS)
+		return true;
+	return atomic_load(&t->dying) != 0;
 }
 
 static struct timespec to_timespec(int64_t ns)
@@ -287,6 +308,12 @@ void inode_named_locked(struct tree *t, uint32_t ix)
 		atomic_fetch_sub(&t->nameless, 1);
 }
 
+static void became_nameless(struct tree *t)
+{
+	atomic_store(&t->unnamed_ns, clock_ns());
+	atomic_fetch_add(&t->nameless, 1);
+}
+
 /* A directory loses all of its links with its only name. */
 void inode_unnamed_locked(struct tree *t, uint32_t ix)
 {
@@ -294,8 +321,8 @@ void inode_unnamed_locked(struct tree *t, uint32_t ix)
 
 	if (inode_is_dir(t, ix)) {
 		atomic_store(&state->nlink, 0);
-		atomic_fetch_add(&t->nameless, 1);
+		became_nameless(t);
 	} else if (atomic_fetch_sub(&state->nlink, 1) == 1) {
-		atomic_fetch_add(&t->nameless, 1);
+		became_nameless(t);
 	}
 }

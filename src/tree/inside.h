@@ -81,6 +81,8 @@ struct tree {
 	struct column states;    /* struct inode_state */
 	_Atomic uint64_t inodes;
 	_Atomic uint64_t nameless;
+	_Atomic uint64_t dying;      /* killed or unborn, not buried yet */
+	_Atomic uint64_t unnamed_ns; /* when one lost its last name */
 
 	struct lock pins_lock; /* leaf */
 	struct pin *pins;
@@ -152,6 +154,8 @@ void inode_kill_locked(struct tree *t, uint32_t ix);
 bool inode_reap_locked(struct tree *t, uint32_t ix);
 /* Free what a killed (or never published) inode has. No lock. */
 void inode_bury(struct tree *t, unsigned row, uint32_t ix);
+/* The same for one that nobody has found yet. */
+void inode_bury_unborn(struct tree *t, unsigned row, uint32_t ix);
 void inode_stat(const struct tree *t, uint32_t ix, struct stat *ret);
 /* Fill @ret and count a lookup. */
 void inode_entry(struct tree *t, uint32_t ix, struct tree_entry *ret);

@@ -169,7 +169,7 @@ static int draft_make(struct tree *t, const struct tree_caller *who,
 		if (r == 0) {
 			r = fill_draft(t, who, &from, rdev, target, d);
 			if (r < 0)
-				inode_bury(t, row_of(who), d->ix);
+				inode_bury_unborn(t, row_of(who), d->ix);
 		}
 	}
 	set_fini(&from);
@@ -311,7 +311,7 @@ int tree_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
 		r = publish_locked(t, who, parent, name, n, &d, ret);
 		rwlock_write_end(&t->lock);
 		if (r < 0)
-			inode_bury(t, row_of(who), d.ix);
+			inode_bury_unborn(t, row_of(who), d.ix);
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -334,7 +334,7 @@ int tree_make_nameless(struct tree *t, const struct tree_caller *who,
 		r = publish_nameless_locked(t, who, parent, &d, ret);
 		rwlock_write_end(&t->lock);
 		if (r < 0)
-			inode_bury(t, row_of(who), d.ix);
+			inode_bury_unborn(t, row_of(who), d.ix);
 	} while (r == -EAGAIN);
 	return r;
 }

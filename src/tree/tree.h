@@ -175,6 +175,12 @@ struct tree_stats {
 	uint64_t nameless; /* unlinked but held by the kernel */
 };
 void tree_stats(struct tree *tree, struct tree_stats *ret);
+/*
+ * True while inodes are on their way out: being freed now, or unlinked a
+ * moment ago so that the kernel's FORGET may be about to come. Who got -ENOSPC
+ * may wait for it.
+ */
+bool tree_expects_room(struct tree *tree);
 int tree_set_nr_inodes(struct tree *tree, uint64_t nr_inodes) MUST_CHECK;
 
 /* The reply of an operation that ran before: its errno in @ret_error and the
