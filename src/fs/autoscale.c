@@ -117,9 +117,12 @@ void autoscale_step(struct fs *fs)
 		.now_ns = now_ns,
 		.running = crew_count(fs->crew),
 	};
+	sample.cpus = cpus_now(a, now_ns);
+	share_cpus(fs->engine.share, sample.cpus);
+	/* A large request that found too few workers is work that waits. */
+	sample.backlog = share_was_wanted(fs->engine.share);
 	if (!autoscale_is_on(a) || sample.running == 0)
 		return;
-	sample.cpus = cpus_now(a, now_ns);
 	busy = taken_ns * 1000 / (passed_ns * sample.running);
 	sample.busy_permille = busy < 1000 ? (unsigned)busy : 1000;
 	target = policy_step(&a->policy, &sample, CREW_MAX);

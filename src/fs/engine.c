@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine: budget, arena, pool, sets, streams, store, tree, in this order.
+ * The engine: budget, arena, pool, sets, streams, store, share, tree, in this
+ * order.
  *
  * Each layer is given the ones before it and no others, so taking down is the
  * same list backwards. The pool is reserved at twice the RAM: mem_limit may be
@@ -10,6 +11,7 @@
 #include "base/heap.h"
 #include "base/page.h"
 #include "base/size.h"
+#include "crew/cpus.h"
 #include "pool/span.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -54,6 +56,12 @@ static int build(struct engine *engine, const struct fs_config *config)
 		r = store_new(engine->arena, engine->pool, engine->sets,
 			      config->size_bytes, &engine->store);
 	if (!r)
+		r = share_new(&engine->share);
+	if (!r) {
+		share_cpus(engine->share, cpus_allowed());
+		store_share(engine->store, engine->share);
+	}
+	if (!r)
 		r = tree_new(engine->arena, engine->store, &root,
 			     &engine->tree);
 	return r;
@@ -77,6 +85,7 @@ void engine_fini(struct engine *engine)
 		tree_free(engine->tree);
 	if (engine->store)
 		store_free(engine->store);
+	share_free(engine->share);
 	if (engine->streams)
 		streams_free(engine->streams);
 	if (engine->sets)

@@ -23,6 +23,7 @@ struct engine {
 	struct sets *sets;
 	struct streams *streams;
 	struct store *store;
+	struct share *share; /* by which workers help one another */
 	struct tree *tree;
 };
 

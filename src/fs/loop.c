@@ -66,13 +66,33 @@ ssize_t loop_next_request(struct worker *w)
 	return n;
 }
 
-static void sleep_till_woken(struct worker *w)
+/* Never waits for a stream: the request's owner holds one. */
+static void help(struct worker *w)
 {
+	struct engine *e = &w->fs->engine;
+	struct stream *stream = stream_try(e->streams, w->slot);
+
+	if (!stream)
+		return;
+	share_help(e->share, stream);
+	stream_put(e->streams, stream);
+}
+
+/* Until there is a request, or a part of one to help with. */
+static void rest(struct worker *w)
+{
+	struct share *share = w->fs->engine.share;
 	struct epoll_event event;
 
+	if (!share_rest(share, w->slot)) {
+		help(w);
+		return;
+	}
 	/* EINTR is as good a reason as any to look again. */
 	if (epoll_wait(w->epoll_fd, &event, 1, -1) < 0 && errno != EINTR)
 		invariant(!"epoll_wait() on descriptors of our own");
+	if (share_rest_end(share, w->slot))
+		help(w);
 }
 
 static int loop(struct worker *w)
@@ -87,7 +107,7 @@ static int loop(struct worker *w)
 		if (n > 0)
 			loop_serve(w, (size_t)n);
 		else
-			sleep_till_woken(w);
+			rest(w);
 	}
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	n = loop_next_request(w);
@@ -107,7 +127,9 @@ void loop_run(void *arg, unsigned slot)
 		atomic_store_explicit(&w->cpu_clock, clock,
 				      memory_order_relaxed);
 	worker_now = w;
+	share_enter(fs->engine.share, slot);
 	r = loop(w);
+	share_leave(fs->engine.share, slot);
 	worker_now = NULL;
 	atomic_store_explicit(&w->cpu_clock, 0, memory_order_relaxed);
 	if (r && r != -ENODEV) {

@@ -71,6 +71,7 @@ static void store_numbers(const struct engine *e, struct ctl_values *v)
 	v->number[CTL_decompress_fail] = s.read_errors;
 	v->number[CTL_pool_limit_hit] = s.mem_limit_hit;
 	v->number[CTL_size_limit_hit] = s.size_limit_hit;
+	v->number[CTL_requests_shared] = s.shared;
 }
 
 static void request_numbers(const struct fs *fs, struct ctl_values *v)

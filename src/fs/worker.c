@@ -153,7 +153,8 @@ static int up_descriptor(void *arg, unsigned slot)
 
 /*
  * Exclusive: of all workers that sleep on the one queue of the connection a
- * request wakes one. The descriptor to leave by is the slot's own.
+ * request wakes one. The descriptors to leave by and to be called to help by
+ * are the slot's own.
  */
 static int up_epoll(void *arg, unsigned slot)
 {
@@ -161,14 +162,20 @@ static int up_epoll(void *arg, unsigned slot)
 	struct worker *w = &fs->worker[slot];
 	struct epoll_event request = {.events = EPOLLIN | EPOLLEXCLUSIVE};
 	struct epoll_event leave = {.events = EPOLLIN};
-	int r;
+	struct epoll_event help = {.events = EPOLLIN | EPOLLET};
+	struct share *share = fs->engine.share;
+	int r = share_up(share, slot);
 
+	if (r)
+		return r;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (w->epoll_fd < 0)
 		return -errno;
 	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->fd, &request) == 0 &&
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, crew_leave_fd(fs->crew, slot),
-		      &leave) == 0)
+		      &leave) == 0 &&
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, share_fd(share, slot),
+		      &help) == 0)
 		return 0;
 	r = -errno;
 	close(w->epoll_fd);

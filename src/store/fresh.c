@@ -112,6 +112,10 @@ static void unplace(struct store *store, const struct fresh *fresh, unsigned n)
 		else if (entry_kind(word) == ENTRY_FILL_RECORD)
 			table_free(store->arena, TABLE_FILLS,
 				   (uint32_t)entry_payload(word));
+		if (n_handles == STREAM_BATCH) {
+			pool_free(store->pool, handle, n_handles);
+			n_handles = 0;
+		}
 	}
 	if (n_handles)
 		pool_free(store->pool, handle, n_handles);
@@ -137,7 +141,7 @@ unsigned fresh_place(struct store *store, struct stream *stream,
 }
 
 void fresh_unplace(struct store *store, struct stream *stream,
-		   struct fresh *fresh, unsigned n)
+		   const struct fresh *fresh, unsigned n)
 {
 	unplace(store, fresh, n);
 	count_objects(store, stream->row, fresh, n, -1);

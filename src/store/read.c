@@ -103,20 +103,13 @@ static void pass_plan(struct pass *pass, uint64_t offset, char *dst, size_t n)
 	pass->pages = (unsigned)(page_of(offset + n - 1) - first + 1);
 }
 
-int store_read(struct store *store, struct stream *stream, struct file file,
-	       uint64_t offset, void *buf, size_t n, size_t *ret_n)
+int read_range(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, char *dst, size_t n)
 {
-	uint64_t size =
-		atomic_load_explicit(&file.body->size, memory_order_acquire);
-	char *dst = buf;
 	struct pass pass;
 	size_t done;
 	int err;
 
-	if (offset >= size)
-		n = 0;
-	else if (n > size - offset)
-		n = size - offset;
 	for (done = 0; done < n; done += pass.n) {
 		pass_plan(&pass, offset + done, dst + done, n - done);
 		copy_out(store, stream, file, &pass);
@@ -125,6 +118,24 @@ int store_read(struct store *store, struct stream *stream, struct file file,
 			return err;
 		store_count(store, stream->row, COUNT_PAGES_READ, pass.pages);
 	}
+	return 0;
+}
+
+int store_read(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, void *buf, size_t n, size_t *ret_n)
+{
+	uint64_t size =
+		atomic_load_explicit(&file.body->size, memory_order_acquire);
+	int err = 0;
+
+	if (offset >= size)
+		n = 0;
+	else if (n > size - offset)
+		n = size - offset;
+	if (!parts_read(store, stream, file, offset, buf, n, &err))
+		err = read_range(store, stream, file, offset, buf, n);
+	if (err)
+		return err;
 	store_count(store, stream->row, COUNT_BYTES_READ, (int64_t)n);
 	*ret_n = n;
 	return 0;

@@ -73,11 +73,11 @@ static int publish_group(struct store *store, struct file file, uint64_t page,
 			 unsigned *ret_done)
 {
 	struct lock *group = store_group_lock(store, file, page);
-	uint64_t old[STREAM_BATCH];
+	uint64_t old[GROUP_PAGES];
 	_Atomic uint64_t *slots;
 	int err;
 
-	debug_invariant(n <= STREAM_BATCH);
+	debug_invariant(n <= GROUP_PAGES);
 	lock_take(group);
 	while (!(slots = slots_to_write(store, file, page, n))) {
 		lock_drop(group);
@@ -126,15 +126,11 @@ unsigned run_publish(struct store *store, struct file file, uint64_t first,
 	return done;
 }
 
-unsigned run_write(struct store *store, struct stream *stream, struct file file,
-		   uint64_t first, const char *src, unsigned n, int *ret_err)
+unsigned run_place(struct store *store, struct stream *stream, const char *src,
+		   struct fresh *fresh, unsigned n)
 {
-	struct rwlock *lock = store_file_lock(store, file);
-	struct fresh fresh[STREAM_BATCH];
-	struct books books;
-	unsigned placed, done = 0;
 	unsigned set = sets_enter(store->sets, stream->row);
-	int err;
+	unsigned placed;
 
 	for (unsigned i = 0; i < n; i++)
 		fresh_squeeze(&fresh[i], stream, set,
@@ -142,24 +138,45 @@ unsigned run_write(struct store *store, struct stream *stream, struct file file,
 			      stream->out[i]);
 	placed = fresh_place(store, stream, fresh, n);
 	sets_leave(store->sets, stream->row);
-	if (!placed) {
-		*ret_err = -ENOSPC;
-		return 0;
-	}
+	return placed;
+}
+
+unsigned run_commit(struct store *store, struct stream *stream,
+		    struct file file, uint64_t first, const struct fresh *fresh,
+		    unsigned n, int *ret_err)
+{
+	struct rwlock *lock = store_file_lock(store, file);
+	struct books books;
+	unsigned done = 0;
+	int err;
+
 	books_begin(&books, store, stream->row);
 	rwlock_read(lock);
 	err = page_trim_before(store, stream, file, first);
 	if (!err)
-		done = run_publish(store, file, first, fresh, placed,
-				   PUBLISH_WRITE, &books, &err);
+		done = run_publish(store, file, first, fresh, n, PUBLISH_WRITE,
+				   &books, &err);
 	rwlock_read_end(lock);
 	if (err)
 		*ret_err = err;
 	fresh_published(store, stream, fresh, done);
-	fresh_unplace(store, stream, fresh + done, placed - done);
+	fresh_unplace(store, stream, fresh + done, n - done);
 	books_end(&books);
 	store_count(store, stream->row, COUNT_PAGES_WRITTEN, done);
 	return done;
+}
+
+unsigned run_write(struct store *store, struct stream *stream, struct file file,
+		   uint64_t first, const char *src, unsigned n, int *ret_err)
+{
+	struct fresh fresh[STREAM_BATCH];
+	unsigned placed = run_place(store, stream, src, fresh, n);
+
+	if (!placed) {
+		*ret_err = -ENOSPC;
+		return 0;
+	}
+	return run_commit(store, stream, file, first, fresh, placed, ret_err);
 }
 
 /* Write the first piece of @n bytes: a batch of whole pages, or part of one
@@ -171,8 +188,12 @@ static size_t write_piece(struct store *store, struct stream *stream,
 	unsigned in_page = offset % PAGE_BYTES;
 	struct edit edit = {.page = page_of(offset), .from = in_page};
 	size_t pages = n / PAGE_BYTES;
+	unsigned step;
 
 	if (in_page == 0 && pages) {
+		step = parts_write(store, stream, file, edit.page, src, pages);
+		if (step)
+			return (size_t)step << PAGE_SHIFT;
 		if (pages > STREAM_BATCH)
 			pages = STREAM_BATCH;
 		return (size_t)run_write(store, stream, file, edit.page, src,

@@ -41,12 +41,14 @@ enum store_column {
 	COUNT_MEM_LIMIT_HIT,
 	COUNT_READ_ERRORS,
 	COUNT_RETRIES,
+	COUNT_SHARED,
 };
 
 struct store {
 	struct arena *arena;
 	struct pool *pool;
 	struct sets *sets;
+	struct share *share; /* NULL: everyone works alone */
 	_Atomic uint64_t limit_bytes;
 	/* Pages held by all bodies: written only when a hole is filled or
 	 * made, so rewriting pages shares no line. */
@@ -143,7 +145,7 @@ unsigned fresh_place(struct store *store, struct stream *stream,
 		     struct fresh *fresh, unsigned n);
 /* Take back what was placed and not published. */
 void fresh_unplace(struct store *store, struct stream *stream,
-		   struct fresh *fresh, unsigned n);
+		   const struct fresh *fresh, unsigned n);
 /* Add what was published to the sums. */
 void fresh_published(struct store *store, struct stream *stream,
 		     const struct fresh *fresh, unsigned n);
@@ -164,10 +166,36 @@ enum publish_how {
 unsigned run_publish(struct store *store, struct file file, uint64_t first,
 		     const struct fresh *fresh, unsigned n,
 		     enum publish_how how, struct books *books, int *ret_err);
+/* Compress @n whole pages (1 to STREAM_BATCH) and place them in the pool: how
+ * many from the front. No lock is held. */
+unsigned run_place(struct store *store, struct stream *stream, const char *src,
+		   struct fresh *fresh, unsigned n);
+/* Publish what was placed, any number, as pages @first on: how many from the
+ * front; the others are taken back. For fewer than @n, why in @ret_err. */
+unsigned run_commit(struct store *store, struct stream *stream,
+		    struct file file, uint64_t first, const struct fresh *fresh,
+		    unsigned n, int *ret_err);
 /* Write @n whole pages (1 to STREAM_BATCH): how many from the front; 0 and an
  * error in @ret_err. */
 unsigned run_write(struct store *store, struct stream *stream, struct file file,
 		   uint64_t first, const char *src, unsigned n, int *ret_err);
+
+/* --- read.c --- */
+
+/* As store_read(), below the file's size and in this thread. */
+int read_range(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, char *dst, size_t n) MUST_CHECK;
+
+/* --- parts.c: large requests in several threads --- */
+
+/* Write up to @n whole pages as run_write() does. 0: it was not shared, or
+ * there was no room for a single page; nothing has changed. */
+unsigned parts_write(struct store *store, struct stream *stream,
+		     struct file file, uint64_t first, const char *src,
+		     size_t n);
+/* As read_range(). False: it was not shared, nothing was done. */
+bool parts_read(struct store *store, struct stream *stream, struct file file,
+		uint64_t offset, char *dst, size_t n, int *ret_err);
 
 /* --- page.c --- */
 

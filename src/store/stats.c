@@ -42,6 +42,7 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 		.size_limit_hit = sum_of(store, COUNT_SIZE_LIMIT_HIT),
 		.mem_limit_hit = sum_of(store, COUNT_MEM_LIMIT_HIT),
 		.read_errors = sum_of(store, COUNT_READ_ERRORS),
+		.shared = sum_of(store, COUNT_SHARED),
 		.retries = sum_of(store, COUNT_RETRIES),
 	};
 }

@@ -40,6 +40,12 @@ void store_free(struct store *store)
 	heap_free(store);
 }
 
+void store_share(struct store *store, struct share *share)
+{
+	_Static_assert(STREAMS_MAX <= SHARE_MAX, "a place for each stream");
+	store->share = share;
+}
+
 /* Fibonacci hashing: neighbours in file or page go far apart. */
 static unsigned stripe_of(uint64_t key)
 {

@@ -22,6 +22,7 @@
 #include "arena/arena.h"
 #include "base/compiler.h"
 #include "codec/stream.h"
+#include "crew/share.h"
 #include "pool/pool.h"
 #include <stdatomic.h>
 #include <stdint.h>
@@ -46,6 +47,9 @@ struct store;
 int store_new(struct arena *arena, struct pool *pool, struct sets *sets,
 	      uint64_t limit_bytes, struct store **ret_store) MUST_CHECK;
 void store_free(struct store *store); /* private state only */
+/* Large reads and writes are shared by way of @share from now on; before the
+ * first request. It outlives the store. */
+void store_share(struct store *store, struct share *share);
 
 /*
  * Up to @n bytes at @offset: how many are below the file's size in @ret_n,
@@ -119,6 +123,7 @@ struct store_stats {
 	uint64_t huge_pages_since, pages_compacted;
 	uint64_t size_limit_hit, mem_limit_hit; /* ENOSPC by its cause */
 	uint64_t read_errors;
+	uint64_t shared;  /* reads and writes that several threads did */
 	uint64_t retries; /* entry changed under a read-modify-write */
 };
 void store_stats(struct store *store, struct store_stats *ret_stats);
