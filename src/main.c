@@ -126,6 +126,7 @@ static void fill_config(struct start *start, const struct options *o,
 		.workers = o->workers,
 		.cache = o->cache,
 		.allow_other = o->allow_other,
+		.noatime = options_noatime(o),
 		.debug = c->debug,
 		.kernel_options = options_kernel(o, start->kernel_options),
 	};

@@ -53,6 +53,9 @@ int options_take(struct options *o, const char *list) MUST_CHECK;
 /* The same from a file: one list a line, # begins a comment. */
 int options_take_file(struct options *o, const char *path) MUST_CHECK;
 
+/* noatime is the daemon's to keep, too. */
+bool options_noatime(const struct options *o);
+
 /* What the kernel is to know: "rw,nosuid,nodev,noexec". */
 const char *options_kernel(const struct options *o,
 			   char text[OPTIONS_KERNEL_MAX]);

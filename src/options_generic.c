@@ -168,3 +168,8 @@ void generic_help(FILE *out)
 			passed_over[i]);
 	fputs(",\n  x-*, comment=\n", out);
 }
+
+bool options_noatime(const struct options *o)
+{
+	return o->generic & GENERIC_NOATIME;
+}

@@ -66,7 +66,7 @@ static void list(fuse_req_t req, fuse_ino_t node, size_t size, off_t cookie,
 		reply_result(req, r);
 		return;
 	}
-	tree_did_read(tree, node);
+	op_did_read(op_fs(req), node);
 	fuse_reply_buf(req, l.buf, l.used);
 }
 

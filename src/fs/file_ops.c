@@ -144,7 +144,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset,
 		reply_result(req, r);
 		return;
 	}
-	tree_did_read(tree, from);
+	op_did_read(fs, from);
 	if (done)
 		tree_wrote(tree, &who, to);
 	fuse_reply_write(req, done);

@@ -28,7 +28,8 @@ struct fs_config {
 	unsigned workers; /* 0: auto */
 	enum fs_cache cache;
 	bool allow_other;
-	bool debug; /* every request on stderr */
+	bool noatime; /* reading changes no access time */
+	bool debug;   /* every request on stderr */
 	/* Generic mount options for the kernel, comma separated, as nosuid,
 	 * nodev,ro,noexec...; never NULL, may be "". */
 	const char *kernel_options;

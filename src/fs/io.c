@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* READ and WRITE, straight from the request's bytes. */
 #include "fs/io.h"
+#include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/room.h"
 #include <errno.h>
@@ -27,7 +28,7 @@ static int read_file(struct worker *w, uint64_t node,
 	r = store_read(e->store, stream, file, in->offset, w->out, n, ret_n);
 	stream_put(e->streams, stream);
 	if (!r)
-		tree_did_read(e->tree, node);
+		op_did_read(w->fs, node);
 	return r;
 }
 

@@ -24,6 +24,13 @@ static inline struct stream *op_stream(struct fs *fs)
 	return stream_get(fs->engine.streams, worker_now->slot);
 }
 
+/* After a read of what @node holds: its access time, unless noatime. */
+static inline void op_did_read(struct fs *fs, fuse_ino_t node)
+{
+	if (!fs->config->noatime)
+		tree_did_read(fs->engine.tree, node);
+}
+
 /* names: name_ops.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t n);
