@@ -126,6 +126,11 @@ static int command_arena(unsigned arena, const char *verb)
 	return mallctl(name, NULL, NULL, NULL, 0);
 }
 
+void heap_purge(void)
+{
+	command_arena(MALLCTL_ARENAS_ALL, "purge");
+}
+
 size_t heap_resident_bytes(void)
 {
 	refresh();
@@ -282,6 +287,10 @@ static void owned_remove(void *p)
 size_t heap_resident_bytes(void)
 {
 	return 0;
+}
+
+void heap_purge(void)
+{
 }
 
 int heap_arena_new(unsigned *ret_arena)

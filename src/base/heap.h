@@ -30,6 +30,10 @@ char *heap_strdup(const char *s) MUST_CHECK;
 
 void heap_free(void *p); /* NULL is fine */
 
+/* Give the kernel back what is free now, instead of some time later: after
+ * freeing megabytes. Takes a while; not for the path of a request. */
+void heap_purge(void);
+
 /*
  * For AUTO(): frees what the pointer variable points to.
  *	char *name AUTO(heap_autofree) = heap_strdup(s);

@@ -49,6 +49,7 @@ struct worker {
 	int epoll_fd;
 	uint64_t charged_bytes; /* for stream and buffers; fs->charge_lock */
 	_Atomic clockid_t cpu_clock; /* of its thread; 0: it has none */
+	bool was_up;                 /* once or now; fs->charge_lock */
 	char *buffers;  /* one piece; NULL while the slot is down */
 	char *in;       /* a request; its payload is page-aligned */
 	char *out;      /* IO_MAX_BYTES, page-aligned: a reply's data */
