@@ -287,7 +287,8 @@ struct hold {
 	_Atomic unsigned done;
 };
 
-/* The owner's part lasts until a helper has the other one. */
+/* The owner's part lasts until a helper has the other one; a slow owner may
+ * find that the helper has done both. */
 static void hold_part(void *arg, void *with, unsigned part)
 {
 	struct hold *hold = arg;
@@ -298,6 +299,7 @@ static void hold_part(void *arg, void *with, unsigned part)
 		sem_post(&hold->taken);
 		while (sem_wait(&hold->go) != 0)
 			;
+		sem_post(&hold->go);
 	} else {
 		while (sem_wait(&hold->taken) != 0)
 			;
