@@ -85,6 +85,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *attr, int to_set,
 		reply_result(req, -EPERM);
 		return;
 	}
+	/* ftruncate() and O_TRUNC stamp a file whose size stays, too, and the
+	 * kernel leaves that to us. A truncate() to the same size, which looks
+	 * no different from here, does not on tmpfs: make can live with that. */
+	if (set & TREE_SET_SIZE && !(set & TREE_SET_MTIME))
+		set |= TREE_SET_MTIME_NOW;
 	if (kills_priv(req, to_set))
 		set |= TREE_SET_KILL_SUID;
 	r = set_once(req, node, set, attr, &now);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "base/size.h"
 #include "fs/autoscale.h"
 #include "fs/knobs.h"
 #include "fs/later.h"
@@ -34,10 +35,14 @@ static int failed(const struct fs *fs, const char *what, int r)
 static int start_engine(struct fs *fs)
 {
 	int r = engine_init(&fs->engine, fs->config);
+	char text[SIZE_TEXT_MAX];
 
 	if (r == -ENOSPC) {
-		log_error("%s: mem_limit is too small to begin with",
-			  fs->config->mountpoint);
+		log_error("%s: mem_limit=%s is too small to begin with: the "
+			  "process and its tables alone take more; from "
+			  "16 MiB on it makes sense",
+			  fs->config->mountpoint,
+			  size_format(fs->config->mem_limit_bytes, text));
 		return r;
 	}
 	return r ? failed(fs, "cannot start", r) : 0;

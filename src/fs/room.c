@@ -38,37 +38,49 @@ static void serve_meanwhile(struct worker *w, struct tree *tree)
 	}
 }
 
-/* False when nothing is on its way out, or too many wait in this thread. */
-static bool wait_for_the_dying(struct fs *fs)
+/* Without buffers to serve others with: other workers, or those who wait with
+ * buffers, let go of what is dying. */
+static void wait_only(struct tree *tree)
+{
+	uint64_t end_ns = clock_ns() + WAIT_MOST_NS;
+
+	while (tree_expects_room(tree) && clock_ns() < end_ns)
+		nap();
+}
+
+static void wait_for_the_dying(struct fs *fs)
 {
 	struct worker *w = worker_now, outer;
 
+	if (!tree_expects_room(fs->engine.tree))
+		return;
+	if (w && w->buffers)
+		outer = *w;
 	if (!w || !w->buffers || w->waits_for_room == WAITS_MOST ||
-	    !tree_expects_room(fs->engine.tree))
-		return false;
-	outer = *w;
-	if (!worker_lend_buffers(w))
-		return false;
+	    !worker_lend_buffers(w)) {
+		wait_only(fs->engine.tree);
+		return;
+	}
 	w->waits_for_room++;
 	serve_meanwhile(w, fs->engine.tree);
 	w->waits_for_room--;
 	worker_return_buffers(w, &outer);
-	return true;
 }
 
+/*
+ * Also where nothing is on its way out: what was may have gone between the
+ * first try and our look.
+ */
 bool room_try_again(struct fs *fs, int r)
 {
 	struct store *store = fs->engine.store;
-	bool waited;
 
 	if (likely(r != -ENOSPC))
 		return false;
-	waited = wait_for_the_dying(fs);
+	wait_for_the_dying(fs);
 	/* The size limit is none of RAM's: tidying would not help. */
-	if (store_pages_held(store) >= pages_for(store_limit(store)))
-		return waited;
-	if (!store_wants_compaction(store))
-		return waited;
-	tidy_now(fs->tidy);
+	if (store_pages_held(store) < pages_for(store_limit(store)) &&
+	    store_wants_compaction(store))
+		tidy_now(fs->tidy);
 	return true;
 }

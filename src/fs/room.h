@@ -15,8 +15,8 @@
 #include "fs/state.h"
 
 /*
- * @r: what the first try said. True: it failed for want of room, room may
- * have been made meanwhile, and it is worth doing again. Blocks, and carries
+ * @r: what the first try said. True: it failed for want of room, and what
+ * was on its way out has gone: it is worth doing again, once. Blocks, and carries
  * out other requests; the caller is worker_now or a background thread, holds no
  * stream and no lock, and has nothing in its reply buffer.
  */

@@ -55,6 +55,7 @@ struct worker {
 	char *out;      /* IO_MAX_BYTES, page-aligned: a reply's data */
 	unsigned flags; /* enum request_flag, of the request at hand */
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */
+	uint64_t loan_bytes;     /* paid for their buffers; 0: free_loan */
 };
 
 /* Columns of the tallies. */
@@ -89,6 +90,7 @@ struct fs {
 	int ready_fd;            /* eventfd: look at `answers` */
 	_Atomic bool answers;    /* INIT has been answered */
 	_Atomic bool detached;   /* the mount was taken away by us */
+	_Atomic bool free_loan;  /* buffers lent that nobody paid for */
 	_Atomic int error;       /* why a worker gave up; 0: none */
 };
 

@@ -92,14 +92,46 @@ static int up_buffers(void *arg, unsigned slot)
 	return 0;
 }
 
-/* Not charged: they live for moments, FORGETs touch two pages of them, and
- * whoever waits for room has none to pay with. */
+/* At mem_limit one is lent for nothing: who waits for room has none to pay
+ * with, and of what it serves meanwhile FORGETs touch two pages of it. */
+static bool pay_for_loan(struct worker *w)
+{
+	struct fs *fs = w->fs;
+	bool free_of_charge = false;
+
+	w->loan_bytes = IN_ROOM + IO_MAX_BYTES;
+	if (budget_take(&fs->engine.budget, w->loan_bytes, BUDGET_NORMAL) == 0)
+		return true;
+	w->loan_bytes = 0;
+	return atomic_compare_exchange_strong_explicit(
+		&fs->free_loan, &free_of_charge, true, memory_order_relaxed,
+		memory_order_relaxed);
+}
+
+static void end_loan(struct worker *w)
+{
+	if (w->loan_bytes)
+		budget_give(&w->fs->engine.budget, w->loan_bytes);
+	else
+		atomic_store_explicit(&w->fs->free_loan, false,
+				      memory_order_relaxed);
+}
+
 bool worker_lend_buffers(struct worker *w)
 {
-	char *buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+	uint64_t outer_loan = w->loan_bytes;
+	char *buffers;
 
-	if (!buffers)
+	if (!pay_for_loan(w)) {
+		w->loan_bytes = outer_loan;
 		return false;
+	}
+	buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+	if (!buffers) {
+		end_loan(w);
+		w->loan_bytes = outer_loan;
+		return false;
+	}
 	lock_take(&w->fs->charge_lock);
 	place_buffers(w, buffers);
 	lock_drop(&w->fs->charge_lock);
@@ -109,9 +141,12 @@ bool worker_lend_buffers(struct worker *w)
 void worker_return_buffers(struct worker *w, const struct worker *outer)
 {
 	heap_free(w->buffers);
+	heap_purge();
 	lock_take(&w->fs->charge_lock);
 	place_buffers(w, outer->buffers);
 	lock_drop(&w->fs->charge_lock);
+	end_loan(w);
+	w->loan_bytes = outer->loan_bytes;
 	w->flags = outer->flags;
 }
 

@@ -15,7 +15,8 @@ void workers_init(struct fs *fs);
 /* Closes the clones; the session is over and the crew is gone. */
 void workers_fini(struct fs *fs);
 /* Other buffers for requests served inside one (fs/room.h); false when there is
- * no memory. What @outer says comes back after. */
+ * no memory: one worker at a time has them even when mem_limit is reached. What
+ * @outer says comes back after. */
 bool worker_lend_buffers(struct worker *w) MUST_CHECK;
 void worker_return_buffers(struct worker *w, const struct worker *outer);
 /* Charge each slot for the stream and buffers it holds now: after a change of

@@ -38,14 +38,26 @@ static int64_t to_ns(struct timespec ts)
 	return ts.tv_sec * (int64_t)NS_PER_S + ts.tv_nsec;
 }
 
-/* The set-id bits that go when somebody writes or the owner changes: set-gid
- * without group execution is a mark of old for locking and stays. */
-static mode_t without_set_ids(mode_t mode)
+/*
+ * The set-id bits that go when somebody writes or the owner changes. Set-gid
+ * without group execution is a mark of old for locking: it stays when @in_group
+ * (or a privileged one) does it. Of groups we know a caller's first one only;
+ * for the others the bit goes, which is the safe side.
+ */
+static mode_t without_set_ids(mode_t mode, bool in_group)
 {
 	if (S_ISDIR(mode))
 		return mode;
 	mode &= ~(mode_t)S_ISUID;
-	return mode & S_IXGRP ? mode & ~(mode_t)S_ISGID : mode;
+	return mode & S_IXGRP || !in_group ? mode & ~(mode_t)S_ISGID : mode;
+}
+
+static bool is_in_group(const struct tree_caller *who,
+			const struct inode_record *inode)
+{
+	return who->privileged ||
+	       who->gid ==
+		       atomic_load_explicit(&inode->gid, memory_order_relaxed);
 }
 
 struct setattr {
@@ -53,6 +65,7 @@ struct setattr {
 	unsigned set;
 	const struct stat *attr;
 	bool size_changed;
+	bool in_group;
 };
 
 #define SET_OWNER (TREE_SET_UID | TREE_SET_GID)
@@ -75,7 +88,7 @@ static mode_t mode_after(const struct setattr *a, mode_t mode)
 {
 	if (a->set & TREE_SET_MODE)
 		mode = (mode & S_IFMT) | (a->attr->st_mode & 07777);
-	return kills_set_ids(a) ? without_set_ids(mode) : mode;
+	return kills_set_ids(a) ? without_set_ids(mode, a->in_group) : mode;
 }
 
 static void set_times(const struct setattr *a, struct inode_record *inode)
@@ -200,8 +213,10 @@ int tree_setattr(struct tree *t, const struct tree_caller *who, uint64_t node,
 	if (r == 0 && !done) {
 		rwlock_write(&t->lock);
 		r = inode_find(t, node, &ix);
-		if (r == 0)
+		if (r == 0) {
+			a.in_group = is_in_group(who, inode_at(t, ix));
 			done = set_plain_locked(t, &a, ix);
+		}
 		rwlock_write_end(&t->lock);
 	}
 	if (r == 0 && !done)
@@ -228,14 +243,14 @@ int tree_file(struct tree *t, uint64_t node, struct file *ret)
 	return 0;
 }
 
-static void drop_set_ids(struct inode_record *inode)
+static void drop_set_ids(struct inode_record *inode, bool in_group)
 {
 	uint32_t mode = inode_mode(inode);
 
 	/* 0: the inode has gone meanwhile and must not come back. */
-	while (mode != 0 && without_set_ids(mode) != mode &&
+	while (mode != 0 && without_set_ids(mode, in_group) != mode &&
 	       !atomic_compare_exchange_weak(&inode->mode, &mode,
-					     without_set_ids(mode)))
+					     without_set_ids(mode, in_group)))
 		;
 }
 
@@ -249,7 +264,7 @@ void tree_wrote(struct tree *t, const struct tree_caller *who, uint64_t node)
 	inode = inode_at(t, ix);
 	inode_touch_changed(t, ix, inode_now());
 	if (!who->privileged)
-		drop_set_ids(inode);
+		drop_set_ids(inode, is_in_group(who, inode));
 	if (!(xattr_word_flags(inode_xattr(inode)) & XATTR_HAS_CAPABILITY))
 		return;
 	rwlock_write(&t->lock);
