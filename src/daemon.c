@@ -34,6 +34,14 @@ static void on_signal(int number)
 	errno = saved;
 }
 
+void daemon_ignore_signals(void)
+{
+	static const int ignored[] = {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
 int daemon_open_std(void)
 {
 	int fd;

@@ -12,6 +12,12 @@
 
 #include "base/compiler.h"
 
+/*
+ * A reader of our messages who goes, and signals that other programs take to
+ * mean "say something", must not end a process that holds all the data.
+ */
+void daemon_ignore_signals(void);
+
 struct daemon {
 	int pipe_fd; /* to the waiting parent; -1 in the foreground */
 	const char *name;

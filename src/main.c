@@ -12,10 +12,12 @@
 #include "fs/fs.h"
 #include "options_argv.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* What the mount is started with; lives as long as the process. */
@@ -82,18 +84,22 @@ static int fail_usage(const char *error)
 }
 
 /* Stdout may be full or closed: help that nobody could read has failed. */
-static int end_of_output(void)
+static int end_of_output(bool stdout_is_closed)
 {
-	if (fflush(stdout) != 0 || ferror(stdout))
+	if (stdout_is_closed || fflush(stdout) != 0 || ferror(stdout))
 		return EXIT_CODE_SYSTEM;
 	return EXIT_CODE_OK;
 }
 
 static int find_mountpoint(const char *path, char absolute[PATH_MAX])
 {
+	struct statvfs fs;
 	struct stat st;
 
-	if (!realpath(path, absolute) || stat(absolute, &st) < 0) {
+	/* stat() of a dead mount may be answered from the attribute cache;
+	 * statvfs() asks the daemon that is not there. */
+	if (!realpath(path, absolute) || stat(absolute, &st) < 0 ||
+	    statvfs(absolute, &fs) < 0) {
 		int r = -errno;
 
 		log_error("mount point %s: %s%s", path, strerror(-r),
@@ -138,6 +144,9 @@ static int run(struct start *start, const char *name, bool foreground)
 
 	start->daemon.pipe_fd = -1;
 	if (!foreground) {
+		/* A lock or a pipe of the caller's script must not be held
+		 * for the life of the mount; nothing is open here yet. */
+		close_range(STDERR_FILENO + 1, ~0U, 0);
 		r = daemon_begin(&start->daemon, name);
 		if (r < 0) {
 			log_error("cannot start: %s", strerror(-r));
@@ -172,8 +181,11 @@ int main(int argc, char *argv[])
 	const char *name = command_name(argv[0]);
 	struct options options;
 	struct command command;
+	bool stdout_is_closed;
 	int r, code;
 
+	daemon_ignore_signals();
+	stdout_is_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
 	if (daemon_open_std() < 0)
 		return EXIT_CODE_SYSTEM;
 	log_setup(name, LOG_TO_STDERR, LOG_AT_NOTICE);
@@ -186,10 +198,10 @@ int main(int argc, char *argv[])
 		code = fail_usage(options.error);
 	} else if (command.verb == COMMAND_HELP) {
 		command_help(stdout);
-		code = end_of_output();
+		code = end_of_output(stdout_is_closed);
 	} else if (command.verb == COMMAND_VERSION) {
 		printf("foldfs %s\n", FOLDFS_VERSION);
-		code = end_of_output();
+		code = end_of_output(stdout_is_closed);
 	} else {
 		if (command.debug)
 			log_setup(name, LOG_TO_STDERR, LOG_AT_DEBUG);

@@ -106,7 +106,9 @@ static int take_item(struct options *o, char *item)
 		if (strcmp(item, option_table[i].name) == 0)
 			return take_own(o, &option_table[i], value);
 	r = generic_take(&o->generic, item, value, &why);
-	if (r == 0 || o->sloppy)
+	/* Not what is known and cannot be had: a remount passed over would
+	 * mount a second file system over the live one. */
+	if (r == 0 || (r == -ENOENT && o->sloppy))
 		return 0;
 	if (r == -EOPNOTSUPP)
 		return options_fail(o, "option \"%s\": %s", item, why);

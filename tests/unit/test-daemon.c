@@ -290,6 +290,24 @@ static void the_first_descriptors_are_opened(void **state UNUSED)
 	assert_int_equal(status, 0);
 }
 
+static void harmless_signals_do_not_end_it(void **state UNUSED)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_DFL);
+		daemon_ignore_signals();
+		raise(SIGPIPE);
+		raise(SIGUSR1);
+		raise(SIGUSR2);
+		raise(SIGALRM);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +320,7 @@ int main(void)
 		cmocka_unit_test(ready_without_a_caller_is_an_end),
 		cmocka_unit_test(nothing_happens_in_the_foreground),
 		cmocka_unit_test(the_first_descriptors_are_opened),
+		cmocka_unit_test(harmless_signals_do_not_end_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

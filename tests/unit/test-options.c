@@ -255,9 +255,12 @@ static void a_long_name_is_out_of_range(void **state UNUSED)
 static void sloppy_passes_over_unknown_options_only(void **state UNUSED)
 {
 	o.sloppy = true;
-	taken("frobnicate,allow_root,size=1G");
+	taken("frobnicate,size=1G");
 	assert_int_equal(o.size_bytes, GIB);
 	refused("size=x", "malformed");
+	refused("remount", "\"remount\": a mount's limits change by");
+	refused("allow_root", "\"allow_root\"");
+	refused("ro=1", "\"ro\": it takes no value");
 }
 
 static void a_config_file_has_one_option_a_line(void **state UNUSED)
