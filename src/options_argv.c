@@ -11,6 +11,8 @@
 #include <getopt.h>
 #include <string.h>
 
+#define SOURCE_MAX 255 /* as fsname= */
+
 static const struct option long_options[] = {
 	/* clang-format off */
 	{"options",    required_argument, NULL, 'o'},
@@ -66,10 +68,23 @@ static bool take_switch(struct command *c, int letter)
 	return false;
 }
 
-static int fail_switch(struct options *o, int letter, const char *word)
+static bool is_own(int letter)
 {
+	for (size_t i = 0; long_options[i].name; i++)
+		if (long_options[i].val == letter)
+			return true;
+	return false;
+}
+
+static int fail_switch(const struct command *c, struct options *o, int letter,
+		       const char *word)
+{
+	/* Of "-qf" getopt() is still at the word before. */
 	if (letter == ':')
-		return options_fail(o, "option \"%.80s\" needs a value", word);
+		return options_fail(o, "option \"-%c\" needs a value", optopt);
+	/* A long option that was given a value names itself in optopt. */
+	if (letter == '?' && optopt && (c->helper || !is_own(optopt)))
+		return options_fail(o, "unknown option \"-%c\"", optopt);
 	return options_fail(o, "unknown option \"%.80s\"", word);
 }
 
@@ -87,6 +102,9 @@ static int take_words(struct command *c, struct options *o, int count,
 		return options_fail(o, "SOURCE and DIR are both needed");
 	if (count == 2)
 		c->source = words[0];
+	if (c->source && (!*c->source || strlen(c->source) > SOURCE_MAX))
+		return options_fail(o, "SOURCE must be of 1 to %d bytes",
+				    SOURCE_MAX);
 	c->mountpoint = words[count - 1];
 	return 0;
 }
@@ -114,7 +132,7 @@ static int take_letters(struct command *c, struct options *o, int argc,
 		else if (letter == '?' || letter == ':' ||
 			 !(c->helper ? take_helper_switch(c, o, letter)
 				     : take_switch(c, letter)))
-			return fail_switch(o, letter, argv[optind - 1]);
+			return fail_switch(c, o, letter, argv[optind - 1]);
 		if (r < 0)
 			return r;
 	}

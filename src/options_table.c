@@ -138,8 +138,10 @@ static int parse_compress(struct options *o, const char *value)
 	r = codec_parse(value, &params);
 	if (r == 0)
 		o->compress = params;
+	if (r == -ENOENT)
+		return options_fail(o, "there is no such codec");
 	if (r != -ERANGE)
-		return r == -ENOENT ? -EINVAL : r;
+		return r;
 	ops = codec_ops(params.id);
 	if (!ops)
 		return -EINVAL;
@@ -172,7 +174,7 @@ static int parse_cache(struct options *o, const char *value)
 	else if (strcmp(value, "none") == 0)
 		o->cache = FS_CACHE_NONE;
 	else
-		return -EINVAL;
+		return options_fail(o, "there is no such cache mode");
 	return 0;
 }
 

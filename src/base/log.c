@@ -82,6 +82,10 @@ static void write_stderr(enum log_level level, const char *fmt, va_list args)
 	/* A message too long is cut; its line still ends. */
 	if ((size_t)n >= most)
 		n = (int)most - 1;
+	/* Words of the user's are echoed; a terminal must not obey them. */
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = '?';
 	text[n++] = '\n';
 	if (write(STDERR_FILENO, text, (size_t)n) < 0)
 		return;

@@ -76,6 +76,9 @@ int codec_parse(const char *text, struct codec_params *ret_params)
 		r = parse_level(text + n + 1, &level);
 		if (r < 0)
 			return r;
+		/* As zstd has it, where it lies between levels. */
+		if (level == 0 && ops->level_min < 0)
+			level = ops->level_default;
 		if (level < ops->level_min || level > ops->level_max) {
 			ret_params->id = params.id;
 			return -ERANGE;

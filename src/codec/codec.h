@@ -70,7 +70,8 @@ bool codec_params_equal(const struct codec_params *a,
 			const struct codec_params *b);
 
 /*
- * Parse "lz4", "lz4:4", "zstd:-3", "none" (which has no level). -ENOENT: no such codec;
+ * Parse "lz4", "lz4:4", "zstd:-3", "none" (which has no level). Of a
+ * codec with negative levels 0 is the default. -ENOENT: no such codec;
  * -EINVAL: malformed level; -ERANGE: level out of the codec's range (then
  * @ret_params->id is set so that the caller can say the range).
  */

@@ -325,8 +325,8 @@ static void test_codec_raw_copies_and_checks(void **state)
 	assert_int_equal(raw->decompress(NULL, "abc", 3, back, 4), -EIO);
 }
 
-/* T5, the codecs' part: once prepared, not one call of the allocator. */
-static void test_t05_codec_never_allocates(void **state)
+/* The store path must not allocate: once prepared, not one call of the allocator. */
+static void test_codec_never_allocates(void **state)
 {
 	unsigned char page[PAGE_BYTES], out[OUT_BYTES];
 
@@ -384,6 +384,7 @@ static void test_codec_parse(void **state)
 		{"lz4hc", 0, {CODEC_LZ4HC, 9}},
 		{"lz4hc:2", 0, {CODEC_LZ4HC, 2}},
 		{"zstd", 0, {CODEC_ZSTD, 3}},
+		{"zstd:0", 0, {CODEC_ZSTD, 3}},
 		{"zstd:-7", 0, {CODEC_ZSTD, -7}},
 		{"zstd:19", 0, {CODEC_ZSTD, 19}},
 		{"none", 0, {CODEC_RAW, 0}},
@@ -430,6 +431,9 @@ static void test_codec_format_is_parsed_back(void **state)
 			char text[CODEC_TEXT_MAX];
 
 			assert_true(codec_params_valid(&in));
+			/* Parsed as the default, never as itself. */
+			if (l == 0 && ops->level_min < 0)
+				continue;
 			assert_int_equal(
 				codec_parse(codec_format(&in, text), &out), 0);
 			assert_true(codec_params_equal(&in, &out));
@@ -450,7 +454,7 @@ int main(void)
 		cmocka_unit_test(test_codec_damaged_input_is_eio_or_bounded),
 		cmocka_unit_test(test_codec_wrong_length_is_eio),
 		cmocka_unit_test(test_codec_raw_copies_and_checks),
-		cmocka_unit_test(test_t05_codec_never_allocates),
+		cmocka_unit_test(test_codec_never_allocates),
 		cmocka_unit_test(test_codec_zstd_frames_are_small),
 		cmocka_unit_test(test_codec_parse),
 		cmocka_unit_test(test_codec_format_is_parsed_back),

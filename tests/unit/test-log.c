@@ -116,6 +116,15 @@ static void test_long_message_is_cut(void **state UNUSED)
 	assert_int_equal(text[n - 22], 'x');
 }
 
+/* What is echoed must not drive a terminal; other languages may be read. */
+static void test_control_bytes_are_masked(void **state UNUSED)
+{
+	begin_capture();
+	log_error("no option \"%s\"", "\033[2J\r\n\177\xc3\xbc");
+	assert_string_equal(captured(),
+			    "tester: error: no option \"?[2J???\xc3\xbc\"\n");
+}
+
 static void test_errno_is_kept(void **state UNUSED)
 {
 	begin_capture();
@@ -197,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_long_message_is_cut),
+		cmocka_unit_test(test_control_bytes_are_masked),
 		cmocka_unit_test(test_errno_is_kept),
 		cmocka_unit_test(test_rate_limit),
 		cmocka_unit_test(test_limited_call_site),

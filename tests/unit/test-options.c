@@ -170,8 +170,9 @@ static void malformed_values_say_what_is_right(void **state UNUSED)
 	refused("gid=no-such-group-here", "no such group");
 	refused("workers=+2", "malformed");
 	refused("workers= 2", "malformed");
-	refused("cache=back", "right is through, writeback or none");
-	refused("compress=lzma", "right is lz4[:ACCELERATION], lz4hc[:LEVEL]");
+	refused("cache=back",
+		"no such cache mode; right is through, writeback or none");
+	refused("compress=lzma", "no such codec; right is lz4[:1 to 64], ");
 	refused("compress=zstd:x", "malformed");
 	refused("subtype=ext4", "right is foldfs");
 	refused("size", "\"size\": it needs a value: 4K to 4E");
@@ -412,16 +413,30 @@ static void help_and_version_need_nothing_else(void **state UNUSED)
 
 static void wrong_command_lines_are_refused(void **state UNUSED)
 {
+	char source[257] = "";
+
 	assert_int_equal(PARSE(W("foldfs")), -EINVAL);
 	assert_non_null(strstr(o.error, "no mount point"));
 	assert_int_equal(PARSE(W("foldfs"), W("a"), W("b"), W("c")), -EINVAL);
 	assert_non_null(strstr(o.error, "\"c\""));
 	assert_int_equal(PARSE(W("foldfs"), W("-x"), W("/mnt")), -EINVAL);
 	assert_non_null(strstr(o.error, "\"-x\""));
+	assert_int_equal(PARSE(W("foldfs"), W("-qf"), W("/mnt")), -EINVAL);
+	assert_non_null(strstr(o.error, "unknown option \"-q\""));
+	assert_int_equal(PARSE(W("foldfs"), W("--debug=1"), W("/mnt")),
+			 -EINVAL);
+	assert_non_null(strstr(o.error, "\"--debug=1\""));
 	assert_int_equal(PARSE(W("foldfs"), W("--nope"), W("/mnt")), -EINVAL);
 	assert_non_null(strstr(o.error, "\"--nope\""));
 	assert_int_equal(PARSE(W("foldfs"), W("/mnt"), W("-o")), -EINVAL);
-	assert_non_null(strstr(o.error, "needs a value"));
+	assert_non_null(strstr(o.error, "\"-o\" needs a value"));
+	assert_int_equal(PARSE(W("foldfs"), W(""), W("/mnt")), -EINVAL);
+	assert_non_null(strstr(o.error, "SOURCE"));
+	memset(source, 's', 256);
+	assert_int_equal(PARSE(W("foldfs"), source, W("/mnt")), -EINVAL);
+	assert_non_null(strstr(o.error, "255 bytes"));
+	source[255] = '\0';
+	assert_int_equal(PARSE(W("foldfs"), source, W("/mnt")), 0);
 	assert_int_equal(PARSE(W("mount.foldfs"), W("/mnt")), -EINVAL);
 	assert_int_equal(
 		PARSE(W("mount.foldfs"), W("none"), W("/mnt"), W("--debug")),

@@ -16,10 +16,10 @@ def foldfs(*words, **how):
                           check=False, **how)
 
 
-def refused(options, *says, code=USAGE):
+def refused(options, *says, code=USAGE, source='test'):
     """These options are refused with that code, saying all of this on
     stderr, and nothing is mounted."""
-    done = foldfs('-o', options, 'test', MNT)
+    done = foldfs('-o', options, source, MNT)
     if is_mounted(MNT):
         unmount(MNT)
         raise Wrong(f'-o {options} was taken')
