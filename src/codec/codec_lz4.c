@@ -6,7 +6,7 @@
  * (16 KiB, 256 KiB for hc), which measured faster on 4 KiB pages than the
  * streaming calls that avoid it (lz4: 6.0 against 8.2 us a page; hc: equal).
  * hc stops at 9: from 10 on liblz4 calls malloc() for each page, which the
- * store path must never do (test_t05_codec_never_allocates fails on it).
+ * store path must never do (test_codec_never_allocates fails on it).
  */
 #include "codec/ops.h"
 #include <errno.h>

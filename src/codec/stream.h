@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Streams: the compression contexts and buffers of one worker slot, handed
- * out locked (the seeds' rules 1 to 3).
+ * out locked.
  *
  * The lock lives in the slot array, which is there for every possible slot
  * from start to end. A stream is freed only under its slot's lock and leaves

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tests of the crew: T4, T8, T9 and T11 of the mission, and T1 as a storm of
- * changes, with steps that check their own order.
+ * Tests of the crew: coming and going leaves nothing, each step may fail, the
+ * end races with an add; then a storm of changes. The steps check their order.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -180,7 +180,7 @@ static void test_crew_all_64(void **state)
 	assert_int_equal(crew_set(w->crew, 1), 0);
 }
 
-static void test_t04_last_worker_stays(void **state)
+static void test_last_worker_stays(void **state)
 {
 	struct world *w = *state;
 
@@ -257,8 +257,8 @@ static unsigned fds_open(void)
 	return n;
 }
 
-/* T8: coming and going leaves nothing behind. */
-static void test_t08_up_down_many_times(void **state)
+/* Coming and going leaves nothing behind. */
+static void test_up_down_many_times(void **state)
 {
 	struct world *w = *state;
 	unsigned fds;
@@ -281,8 +281,8 @@ static void test_t08_up_down_many_times(void **state)
 	assert_true(heap_resident_bytes() <= heap + (4 << 20));
 }
 
-/* T9: the k-th step fails for every k: exactly what was built is undone. */
-static void test_t09_every_step_fails(void **state)
+/* The k-th step fails for every k: exactly what was built is undone. */
+static void test_every_step_fails(void **state)
 {
 	static const char *const names[STEPS] = {"test:zero", "test:one",
 						 "test:two", "test:three"};
@@ -326,8 +326,8 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 	return next(thread, attr, start, arg);
 }
 
-/* T9: the last step is the thread. */
-static void test_t09_thread_fails(void **state)
+/* The last step is the thread. */
+static void test_thread_fails(void **state)
 {
 	struct world *w = *state;
 
@@ -412,7 +412,7 @@ static void test_crew_stop_is_final_and_idempotent(void **state)
 	assert_int_equal(atomic_load(&w->downs), 3 * STEPS);
 }
 
-/* --- T11: the end races with an add --- */
+/* --- the end races with an add --- */
 
 static void *add_main(void *arg)
 {
@@ -449,7 +449,7 @@ static void stop_in_step(struct world *w, int k)
 	assert_int_equal(state_of(w, 0), CREW_OFFLINE);
 }
 
-static void test_t11_stop_while_a_step_goes_up(void **state)
+static void test_stop_while_a_step_goes_up(void **state)
 {
 	struct world *w = *state;
 
@@ -458,7 +458,7 @@ static void test_t11_stop_while_a_step_goes_up(void **state)
 }
 
 /* Too late not to begin the thread: it is told as it begins. */
-static void test_t11_stop_before_the_thread_runs(void **state)
+static void test_stop_before_the_thread_runs(void **state)
 {
 	struct world *w = *state;
 
@@ -482,8 +482,8 @@ static void *churn_main(void *arg)
 	return NULL;
 }
 
-/* T1, T11: changes, failures, ends and readers, then a stop amid them. */
-static void test_t01_storm_of_changes(void **state)
+/* Changes, failures, ends and readers, then a stop amid them. */
+static void test_storm_of_changes(void **state)
 {
 	struct world *w = *state;
 	pthread_t threads[2];
@@ -557,21 +557,21 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_crew_lowest_up_highest_down),
 		TEST(test_crew_all_64),
-		TEST(test_t04_last_worker_stays),
+		TEST(test_last_worker_stays),
 		TEST(test_crew_thread_is_dressed),
 		TEST(test_crew_leave_notice_is_taken_back),
-		TEST(test_t08_up_down_many_times),
-		TEST(test_t09_every_step_fails),
+		TEST(test_up_down_many_times),
+		TEST(test_every_step_fails),
 #if !SANITIZED
-		TEST(test_t09_thread_fails),
+		TEST(test_thread_fails),
 #endif
 		cmocka_unit_test(test_crew_new_without_descriptors),
 		TEST(test_crew_one_ends_by_itself),
 		TEST(test_crew_session_over_ends_all),
 		TEST(test_crew_stop_is_final_and_idempotent),
-		TEST(test_t11_stop_while_a_step_goes_up),
-		TEST(test_t11_stop_before_the_thread_runs),
-		TEST(test_t01_storm_of_changes),
+		TEST(test_stop_while_a_step_goes_up),
+		TEST(test_stop_before_the_thread_runs),
+		TEST(test_storm_of_changes),
 		cmocka_unit_test(test_crew_change_from_a_worker_is_a_bug),
 		cmocka_unit_test(test_crew_states_have_names),
 	};

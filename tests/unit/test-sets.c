@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tests of parameter sets: T10 of the mission (a change of codec: old objects
+ * Tests of parameter sets through a change of codec (old objects
  * decode with theirs, a set goes with its last object, never earlier), with
  * each window of a sweep forced, and a short storm.
  */
@@ -94,8 +94,8 @@ static void test_sets_equal_params_are_one_set(void **state)
 	assert_int_equal(sets_live(f->sets), 3);
 }
 
-/* T10: not with an object, not while current, then at once. */
-static void test_t10_set_goes_with_its_last_object(void **state)
+/* A set goes: not with an object, not while current, then at once. */
+static void test_set_goes_with_its_last_object(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1), b;
@@ -117,8 +117,8 @@ static void test_t10_set_goes_with_its_last_object(void **state)
 	assert_int_equal(sets_sweep(f->sets), 0);
 }
 
-/* T10: a store that entered before the change keeps its set, uncounted. */
-static void test_t10_store_under_way_holds_its_set(void **state)
+/* A store that entered before the change keeps its set, uncounted. */
+static void test_store_under_way_holds_its_set(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1);
@@ -138,7 +138,7 @@ static void test_t10_store_under_way_holds_its_set(void **state)
 }
 
 /* Brackets of several threads overlap on the shared row. */
-static void test_t10_shared_row_overlaps(void **state)
+static void test_shared_row_overlaps(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1);
@@ -201,7 +201,7 @@ static void in_window(void *arg)
 }
 
 /* A set that dies may be wanted again: it must not be let go then. */
-static void test_t10_dying_set_is_taken_up_again(void **state)
+static void test_dying_set_is_taken_up_again(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1);
@@ -222,7 +222,7 @@ static void test_t10_dying_set_is_taken_up_again(void **state)
 
 /* Revived and given up once more: that takes a waiting of its own, which a
  * second sweep inside the first one's must leave to a later one. */
-static void test_t10_sweeps_do_not_overlap(void **state)
+static void test_sweeps_do_not_overlap(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1);
@@ -254,7 +254,7 @@ static void change_and_sweep(void)
 	assert_int_equal(sets_use(window.sets, &zstd_3), 0);
 }
 
-static void test_t10_change_while_a_store_enters(void **state)
+static void test_change_while_a_store_enters(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1), set;
@@ -274,7 +274,7 @@ static void test_t10_change_while_a_store_enters(void **state)
 }
 
 /* A dying number is no number for new parameters. */
-static void test_t10_dying_number_is_not_reused(void **state)
+static void test_dying_number_is_not_reused(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_1);
@@ -315,7 +315,7 @@ static void test_sets_numbers_run_out(void **state)
 }
 
 /* The arena's words are the truth: another life finds the same numbers. */
-static void test_t10_attach_finds_the_sets(void **state)
+static void test_attach_finds_the_sets(void **state)
 {
 	struct fixture *f = *state;
 	unsigned a = use(f->sets, &lz4_2), b = use(f->sets, &zstd_3);
@@ -402,7 +402,7 @@ static bool storm_goes_on(struct writer *writers, unsigned changes)
 	return changes < STORM_CHANGES;
 }
 
-static void test_t10_storm(void **state)
+static void test_storm(void **state)
 {
 	static const unsigned rows[STORM_WRITERS] = {0, 1, TALLY_SHARED_ROW};
 	struct fixture *f = *state;
@@ -447,18 +447,18 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sets_start_with_raw_alone),
 		TEST(test_sets_equal_params_are_one_set),
-		TEST(test_t10_set_goes_with_its_last_object),
-		TEST(test_t10_store_under_way_holds_its_set),
-		TEST(test_t10_shared_row_overlaps),
+		TEST(test_set_goes_with_its_last_object),
+		TEST(test_store_under_way_holds_its_set),
+		TEST(test_shared_row_overlaps),
 		TEST(test_sets_enter_with_is_not_current),
-		TEST(test_t10_dying_set_is_taken_up_again),
-		TEST(test_t10_sweeps_do_not_overlap),
-		TEST(test_t10_change_while_a_store_enters),
-		TEST(test_t10_dying_number_is_not_reused),
+		TEST(test_dying_set_is_taken_up_again),
+		TEST(test_sweeps_do_not_overlap),
+		TEST(test_change_while_a_store_enters),
+		TEST(test_dying_number_is_not_reused),
 		TEST(test_sets_numbers_run_out),
-		TEST(test_t10_attach_finds_the_sets),
+		TEST(test_attach_finds_the_sets),
 		TEST(test_sets_damaged_word_is_enoent),
-		TEST(test_t10_storm),
+		TEST(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * No heap call on the store path (rule 2, test T5): ten thousand mixed
+ * No heap call on the store path: ten thousand mixed
  * operations after a warm-up, with each codec, and the same count as before.
  */
 #include "base/heap.h"

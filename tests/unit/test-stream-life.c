@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tests of the life of a stream and of a change of codec, each named after
- * its window in the mission: T7 to T10.
+ * Tests of the life of a stream and of a change of codec, by the
+ * window that could go wrong.
  */
 #include "base/clock.h"
 #include "base/tally.h"
@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* --- T7: no memory for a second context hurts only who wanted it --- */
+/* --- no memory for a second context hurts only who wanted it --- */
 
-static void test_t07_second_context_enomem(void **state)
+static void test_second_context_enomem(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *s;
@@ -40,9 +40,9 @@ static void test_t07_second_context_enomem(void **state)
 	stream_put(f->streams, s);
 }
 
-/* --- T8: up after down --- */
+/* --- up after down --- */
 
-static void test_t08_up_and_down_keep_one_stream(void **state)
+static void test_up_and_down_keep_one_stream(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t held, arena;
@@ -67,7 +67,7 @@ static void test_t08_up_and_down_keep_one_stream(void **state)
 }
 
 /* The other end: all goes and comes, and memory is as before. */
-static void test_t08_eager_gives_all_back(void **state)
+static void test_eager_gives_all_back(void **state)
 {
 	struct fixture *f = *state;
 	size_t before = 0;
@@ -86,7 +86,7 @@ static void test_t08_eager_gives_all_back(void **state)
 	assert_true(heap_resident_bytes() <= before + 8 * MIB);
 }
 
-static void test_t08_idle_goes_when_its_time_is_over(void **state)
+static void test_idle_goes_when_its_time_is_over(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before_ns = clock_ns(), after_ns;
@@ -115,9 +115,9 @@ static void test_t08_idle_goes_when_its_time_is_over(void **state)
 	assert_int_equal(stats(f, 1).held_bytes, 0);
 }
 
-/* --- T9: every allocation of up and of a change fails once --- */
+/* --- every allocation of up and of a change fails once --- */
 
-static void test_t09_up_fails_at_every_step(void **state)
+static void test_up_fails_at_every_step(void **state)
 {
 	struct fixture *f = *state;
 	unsigned n;
@@ -143,7 +143,7 @@ static void test_t09_up_fails_at_every_step(void **state)
 	assert_works(f, 5);
 }
 
-static void test_t09_change_fails_at_every_step(void **state)
+static void test_change_fails_at_every_step(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t held;
@@ -174,9 +174,9 @@ static void test_t09_change_fails_at_every_step(void **state)
 	assert_int_equal(stats(f, 1).unprepared, 0);
 }
 
-/* --- T10: change of codec --- */
+/* --- change of codec --- */
 
-static void test_t10_old_objects_decode_with_theirs(void **state)
+static void test_old_objects_decode_with_theirs(void **state)
 {
 	const struct codec_params *all[] = {&lz4_1, &zstd_1, &lz4hc_9, &none,
 					    &zstd_12};
@@ -218,7 +218,7 @@ static void test_t10_old_objects_decode_with_theirs(void **state)
 }
 
 /* A store that entered before the change still finds its codec. */
-static void test_t10_context_of_last_set_stays(void **state)
+static void test_context_of_last_set_stays(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *s;
@@ -242,7 +242,7 @@ static void test_t10_context_of_last_set_stays(void **state)
 }
 
 /* Coming and going between many levels leaves two contexts, not many. */
-static void test_t10_contexts_do_not_pile_up(void **state)
+static void test_contexts_do_not_pile_up(void **state)
 {
 	struct fixture *f = *state;
 	size_t limit =
@@ -293,15 +293,15 @@ static void test_stream_compress_saves_a_16th_or_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_t07_second_context_enomem),
-		TEST(test_t08_up_and_down_keep_one_stream),
-		TEST(test_t08_eager_gives_all_back),
-		TEST(test_t08_idle_goes_when_its_time_is_over),
-		TEST(test_t09_up_fails_at_every_step),
-		TEST(test_t09_change_fails_at_every_step),
-		TEST(test_t10_old_objects_decode_with_theirs),
-		TEST(test_t10_context_of_last_set_stays),
-		TEST(test_t10_contexts_do_not_pile_up),
+		TEST(test_second_context_enomem),
+		TEST(test_up_and_down_keep_one_stream),
+		TEST(test_eager_gives_all_back),
+		TEST(test_idle_goes_when_its_time_is_over),
+		TEST(test_up_fails_at_every_step),
+		TEST(test_change_fails_at_every_step),
+		TEST(test_old_objects_decode_with_theirs),
+		TEST(test_context_of_last_set_stays),
+		TEST(test_contexts_do_not_pile_up),
 		TEST(test_stream_compress_saves_a_16th_or_nothing),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * T1: streams come, go and change codec under writers that check every page,
+ * Streams come, go and change codec under writers that check every page,
  * with all of it at once; meant for the sanitizer builds above all.
  */
 #include "base/clock.h"
@@ -126,7 +126,7 @@ static unsigned churn(struct fixture *f, unsigned n)
 	return bad;
 }
 
-static void test_t01_storm(void **state)
+static void test_storm(void **state)
 {
 	struct fixture *f = *state;
 	struct writer *writers = heap_zalloc(WRITERS, sizeof(*writers));
@@ -172,7 +172,7 @@ static void test_t01_storm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_t01_storm),
+		TEST(test_storm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tests of picking and holding streams, each named after its window in the
- * mission: T2, T3, T5, T6, T19 and T20.
+ * Tests of picking and holding streams, by the window that could go wrong.
  */
 #include "base/clock.h"
 #include "stream-rig.h"
@@ -64,7 +63,7 @@ static void test_stream_get_prefers_its_hint(void **state)
 		assert_int_equal(stats(f, i).found_empty, 0);
 }
 
-/* --- T2: the window between pick and lock --- */
+/* --- the window between pick and lock --- */
 
 static struct {
 	struct streams *streams;
@@ -93,7 +92,7 @@ static void set_race(struct fixture *f, unsigned retire, unsigned bring)
 	atomic_store(&stream_pick_hook, retire_when_picked);
 }
 
-static void test_t02_retired_between_pick_and_lock(void **state)
+static void test_retired_between_pick_and_lock(void **state)
 {
 	static const enum stream_retire ways[] = {RETIRE_EAGER, RETIRE_POOL,
 						  RETIRE_IDLE};
@@ -115,7 +114,7 @@ static void test_t02_retired_between_pick_and_lock(void **state)
 }
 
 /* The only slot goes and another comes: the getter ends up there. */
-static void test_t02_all_others_are_new(void **state)
+static void test_all_others_are_new(void **state)
 {
 	struct fixture *f = *state;
 
@@ -130,7 +129,7 @@ static void test_t02_all_others_are_new(void **state)
 	assert_int_equal(stats(f, 40).found_empty, 1);
 }
 
-static void test_t02_try_looks_further(void **state)
+static void test_try_looks_further(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *s;
@@ -145,7 +144,7 @@ static void test_t02_try_looks_further(void **state)
 	assert_int_equal(stats(f, 1).found_empty, 1);
 }
 
-/* --- T3: removal waits for a stream in use --- */
+/* --- removal waits for a stream in use --- */
 
 struct remover {
 	struct streams *streams;
@@ -162,7 +161,7 @@ static void *remover_main(void *arg)
 	return NULL;
 }
 
-static void test_t03_removal_waits_for_the_user(void **state)
+static void test_removal_waits_for_the_user(void **state)
 {
 	struct fixture *f = *state;
 	struct remover remover = {f->streams, 4, false};
@@ -193,9 +192,9 @@ static void test_t03_removal_waits_for_the_user(void **state)
 	assert_int_equal(stats(f, 4).held_bytes, 0);
 }
 
-/* --- T5, T20: no memory is asked for once a stream is up --- */
+/* --- no memory is asked for once a stream is up --- */
 
-static void test_t05_no_heap_call_after_warm_up(void **state)
+static void test_no_heap_call_after_warm_up(void **state)
 {
 	static const struct codec_params all[] = {
 		{CODEC_LZ4, 1}, {CODEC_LZ4HC, 9}, {CODEC_ZSTD, 19}};
@@ -213,7 +212,7 @@ static void test_t05_no_heap_call_after_warm_up(void **state)
 	}
 }
 
-static void test_t20_load_needs_no_memory(void **state)
+static void test_load_needs_no_memory(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *s;
@@ -244,9 +243,9 @@ static void test_t20_load_needs_no_memory(void **state)
 	heap_fail_nth(0);
 }
 
-/* --- T6: users of their own slots never meet --- */
+/* --- users of their own slots never meet --- */
 
-#define T6_THREADS 4
+#define OWN_THREADS 4
 
 struct user {
 	struct fixture *f;
@@ -270,25 +269,25 @@ static void *user_main(void *arg)
 	return NULL;
 }
 
-static void test_t06_own_slots_no_contention(void **state)
+static void test_own_slots_no_contention(void **state)
 {
 	struct fixture *f = *state;
-	struct user users[T6_THREADS];
-	pthread_t threads[T6_THREADS];
+	struct user users[OWN_THREADS];
+	pthread_t threads[OWN_THREADS];
 	uint64_t streams_before = lock_counts(LOCK_STREAM).contended;
 	uint64_t sets_before = lock_counts(LOCK_SETS).contended;
 
-	for (unsigned i = 0; i < T6_THREADS; i++)
+	for (unsigned i = 0; i < OWN_THREADS; i++)
 		up(f, i);
-	for (unsigned i = 0; i < T6_THREADS; i++) {
+	for (unsigned i = 0; i < OWN_THREADS; i++) {
 		users[i] = (struct user){f, i, 0};
 		assert_int_equal(
 			pthread_create(&threads[i], NULL, user_main, &users[i]),
 			0);
 	}
-	for (unsigned i = 0; i < T6_THREADS; i++)
+	for (unsigned i = 0; i < OWN_THREADS; i++)
 		pthread_join(threads[i], NULL);
-	for (unsigned i = 0; i < T6_THREADS; i++) {
+	for (unsigned i = 0; i < OWN_THREADS; i++) {
 		assert_int_equal(users[i].elsewhere, 0);
 		assert_int_equal(stats(f, i).waited, 0);
 		assert_int_equal(stats(f, i).found_empty, 0);
@@ -297,9 +296,9 @@ static void test_t06_own_slots_no_contention(void **state)
 	assert_int_equal(lock_counts(LOCK_SETS).contended, sets_before);
 }
 
-/* --- T19: both outcomes of the try --- */
+/* --- both outcomes of the try --- */
 
-static void test_t19_try_taken_and_refused(void **state)
+static void test_try_taken_and_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *a, *b, *c;
@@ -332,7 +331,7 @@ static void *getter_main(void *arg)
 }
 
 /* All taken: the getter blocks, is counted, and goes on after the put. */
-static void test_t19_get_waits_when_all_are_taken(void **state)
+static void test_get_waits_when_all_are_taken(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *s;
@@ -361,7 +360,7 @@ static void *preparer_main(void *arg)
  * A user that comes back at once must not keep a change of codec out: the
  * change waits ahead, a try goes elsewhere or away, and a get follows it.
  */
-static void test_t19_change_goes_ahead_of_getters(void **state)
+static void test_change_goes_ahead_of_getters(void **state)
 {
 	struct fixture *f = *state;
 	struct stream *s;
@@ -392,16 +391,16 @@ int main(void)
 		TEST(test_stream_none_up_gives_null),
 		TEST(test_stream_buffers_are_apart_and_aligned),
 		TEST(test_stream_get_prefers_its_hint),
-		TEST(test_t02_retired_between_pick_and_lock),
-		TEST(test_t02_all_others_are_new),
-		TEST(test_t02_try_looks_further),
-		TEST(test_t03_removal_waits_for_the_user),
-		TEST(test_t05_no_heap_call_after_warm_up),
-		TEST(test_t20_load_needs_no_memory),
-		TEST(test_t06_own_slots_no_contention),
-		TEST(test_t19_try_taken_and_refused),
-		TEST(test_t19_get_waits_when_all_are_taken),
-		TEST(test_t19_change_goes_ahead_of_getters),
+		TEST(test_retired_between_pick_and_lock),
+		TEST(test_all_others_are_new),
+		TEST(test_try_looks_further),
+		TEST(test_removal_waits_for_the_user),
+		TEST(test_no_heap_call_after_warm_up),
+		TEST(test_load_needs_no_memory),
+		TEST(test_own_slots_no_contention),
+		TEST(test_try_taken_and_refused),
+		TEST(test_get_waits_when_all_are_taken),
+		TEST(test_change_goes_ahead_of_getters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
