@@ -52,7 +52,8 @@ def _from_git():
 def _from_disk():
     found = []
     for folder, dirs, names in os.walk(TOP):
-        dirs[:] = [d for d in dirs if d not in ('.git', '__pycache__')
+        dirs[:] = [d for d in dirs if d not in ('.git', '__pycache__',
+                                              'failures')
                    and not d.startswith('build')]
         found += [os.path.relpath(os.path.join(folder, n), TOP)
                   for n in names]
