@@ -472,6 +472,43 @@ static uint64_t read_count(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static size_t ctx_bytes(const struct codec_params *params)
+{
+	return codec_ops(params->id)->ctx_bytes(params->level);
+}
+
+size_t streams_next_bytes(struct streams *streams)
+{
+	struct stream_plan plan;
+	size_t n;
+
+	lock_take(&streams->plan_lock);
+	plan = streams->plan;
+	lock_drop(&streams->plan_lock);
+	n = stream_bytes(&plan.next);
+	for (unsigned i = 0; i < STREAM_SHARED; i++)
+		n += ctx_bytes(&plan.shared[i]);
+	return n;
+}
+
+size_t streams_prepare_bytes(struct streams *streams,
+			     const struct codec_params *params)
+{
+	bool have = false;
+	size_t n = 0;
+
+	if (!codec_params_valid(params))
+		return 0;
+	lock_take(&streams->plan_lock);
+	for (unsigned i = 0; i < STREAM_SHARED; i++)
+		have |= codec_params_equal(&streams->plan.shared[i], params);
+	lock_drop(&streams->plan_lock);
+	for (unsigned i = 0; i < STREAMS_MAX && !have; i++)
+		if (read_count(&streams->slot[i].counts.held_bytes))
+			n += ctx_bytes(params);
+	return n;
+}
+
 struct stream_stats stream_stats(struct streams *streams, unsigned ix)
 {
 	const struct slot *slot = &streams->slot[ix];

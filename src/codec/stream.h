@@ -147,6 +147,11 @@ struct stream_stats {
 struct stream_stats stream_stats(struct streams *streams, unsigned slot);
 /* RAM of one stream for @params, for the budget, before it is made. */
 size_t stream_bytes(const struct codec_params *params);
+/* The same of one that comes up now, with the contexts that all have; and what
+ * streams_prepare() takes for @params before it gives anything back. */
+size_t streams_next_bytes(struct streams *streams);
+size_t streams_prepare_bytes(struct streams *streams,
+			     const struct codec_params *params);
 
 /*
  * Test hook: called between pick and lock of stream_get() with the slot

@@ -129,7 +129,8 @@ void autoscale_step(struct fs *fs)
 	if (target == sample.running)
 		return;
 	r = crew_set(fs->crew, target);
-	if (r && r != -ESHUTDOWN)
+	/* Without room in mem_limit there are as many as there are. */
+	if (r && r != -ESHUTDOWN && r != -ENOSPC)
 		log_limited(LOG_AT_WARNING, "cannot bring workers to %u: %s",
 			    target, strerror(-r));
 }

@@ -48,9 +48,32 @@ static int start_engine(struct fs *fs)
 	return r ? failed(fs, "cannot start", r) : 0;
 }
 
+/* The first workers. A number that was asked for is all or nothing; by itself
+ * there are as many as mem_limit has room for. */
+static int start_workers(struct fs *fs)
+{
+	unsigned asked = fs->config->workers;
+	unsigned n = asked ? asked : autoscale_first();
+	char limit[SIZE_TEXT_MAX], each[SIZE_TEXT_MAX];
+	char codec[CODEC_TEXT_MAX];
+	int r = crew_set(fs->crew, n);
+
+	if (r != -ENOSPC)
+		return r ? failed(fs, "cannot start workers", r) : 0;
+	if (!asked && crew_count(fs->crew) > 0)
+		return 0;
+	log_error("%s: mem_limit=%s is too small for %u worker%s with "
+		  "compress=%s, each of which takes %s",
+		  fs->config->mountpoint,
+		  size_format(fs->config->mem_limit_bytes, limit),
+		  asked ? asked : 1, asked > 1 ? "s" : "",
+		  codec_format(&fs->config->compress, codec),
+		  size_format(worker_bytes(fs), each));
+	return r;
+}
+
 static int start_crew(struct fs *fs)
 {
-	unsigned n = fs->config->workers;
 	int r = crew_new(&worker_crew, fs, &fs->crew);
 
 	if (!r)
@@ -59,11 +82,10 @@ static int start_crew(struct fs *fs)
 		r = tidy_start(fs, &fs->tidy);
 	if (!r)
 		r = later_start(fs, &fs->later);
-	if (!r) {
-		engine_charge_process(&fs->engine);
-		r = crew_set(fs->crew, n ? n : autoscale_first());
-	}
-	return r ? failed(fs, "cannot start workers", r) : 0;
+	if (r)
+		return failed(fs, "cannot start", r);
+	engine_charge_process(&fs->engine);
+	return start_workers(fs);
 }
 
 /* INIT is the kernel's first request; a worker answers it, or ends. */

@@ -108,14 +108,33 @@ static int set_retire(struct fs *fs, const char *text)
 	return 0;
 }
 
+/* The contexts of all streams fit into mem_limit before they are made. */
+static int take_contexts(struct fs *fs, const struct codec_params *params,
+			 uint64_t *ret_bytes)
+{
+	uint64_t bytes = streams_prepare_bytes(fs->engine.streams, params);
+	int r = 0;
+
+	if (bytes)
+		r = budget_take(&fs->engine.budget, bytes, BUDGET_NORMAL);
+	if (!r)
+		*ret_bytes = bytes;
+	return r;
+}
+
 static int set_compress(struct fs *fs, const char *text)
 {
 	struct codec_params params;
+	uint64_t bytes = 0;
 	int r = codec_parse(text, &params);
 
 	if (r)
 		return r == -ENOENT ? -EINVAL : r;
+	r = take_contexts(fs, &params, &bytes);
+	if (r)
+		return r;
 	r = engine_compress(&fs->engine, &params);
+	budget_give(&fs->engine.budget, bytes);
 	workers_charge(fs);
 	return r;
 }

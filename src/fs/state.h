@@ -47,7 +47,8 @@ struct worker {
 	int fd;        /* where its requests come from and replies go */
 	bool cloned;   /* fd is its own clone and kept for the slot */
 	int epoll_fd;
-	uint64_t charged_bytes; /* for stream and buffers; fs->charge_lock */
+	uint64_t charged_bytes;  /* for stream and buffers; fs->charge_lock */
+	uint64_t promised_bytes; /* while it comes up; fs->charge_lock */
 	_Atomic clockid_t cpu_clock; /* of its thread; 0: it has none */
 	bool was_up;                 /* once or now; fs->charge_lock */
 	char *buffers;  /* one piece; NULL while the slot is down */

@@ -26,6 +26,8 @@
  * for the next one.
  */
 #define KEPT_BYTES (176u << 10)
+/* No worker takes the last room: a mount without any for data is none. */
+#define DATA_LEAST_BYTES MIB
 
 static void charge_slot(struct worker *w)
 {
@@ -38,6 +40,8 @@ static void charge_slot(struct worker *w)
 		bytes += IN_ROOM + IO_MAX_BYTES;
 	if (w->was_up)
 		bytes += KEPT_BYTES;
+	if (bytes < w->promised_bytes)
+		bytes = w->promised_bytes;
 	if (bytes > w->charged_bytes)
 		budget_force(budget, bytes - w->charged_bytes);
 	else
@@ -52,6 +56,51 @@ void workers_charge(struct fs *fs)
 		charge_slot(&fs->worker[i]);
 }
 
+uint64_t worker_bytes(struct fs *fs)
+{
+	return streams_next_bytes(fs->engine.streams) + IN_ROOM + IO_MAX_BYTES +
+	       KEPT_BYTES;
+}
+
+/*
+ * The first step: mem_limit is asked before anything is made, and some room
+ * stays for data. What is really held is settled when the buffers are there.
+ */
+static int up_charge(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+	struct budget *budget = &fs->engine.budget;
+	uint64_t wanted = worker_bytes(fs), more = 0;
+	int r = 0;
+
+	lock_take(&fs->charge_lock);
+	if (wanted > w->charged_bytes)
+		more = wanted - w->charged_bytes;
+	if (more && budget_room(budget) < more + DATA_LEAST_BYTES)
+		r = -ENOSPC;
+	if (!r && more)
+		r = budget_take(budget, more, BUDGET_NORMAL);
+	if (!r) {
+		w->charged_bytes += more;
+		w->promised_bytes = wanted;
+	}
+	lock_drop(&fs->charge_lock);
+	return r;
+}
+
+/* The last step down: of a slot that came up, or that failed to. */
+static void down_charge(void *arg, unsigned slot)
+{
+	struct fs *fs = arg;
+	struct worker *w = &fs->worker[slot];
+
+	lock_take(&fs->charge_lock);
+	w->promised_bytes = 0;
+	lock_drop(&fs->charge_lock);
+	charge_slot(w);
+}
+
 static int up_stream(void *arg, unsigned slot)
 {
 	struct fs *fs = arg;
@@ -64,7 +113,6 @@ static void down_stream(void *arg, unsigned slot)
 	struct fs *fs = arg;
 
 	stream_down(fs->engine.streams, slot);
-	charge_slot(&fs->worker[slot]);
 }
 
 static void place_buffers(struct worker *w, char *buffers)
@@ -87,6 +135,7 @@ static int up_buffers(void *arg, unsigned slot)
 	lock_take(&fs->charge_lock);
 	place_buffers(w, buffers);
 	w->was_up = true;
+	w->promised_bytes = 0;
 	lock_drop(&fs->charge_lock);
 	charge_slot(w);
 	return 0;
@@ -236,6 +285,7 @@ static void down_epoll(void *arg, unsigned slot)
 }
 
 static const struct crew_step steps[] = {
+	{"fs:charge", up_charge, down_charge},
 	{"codec:stream", up_stream, down_stream},
 	{"fs:buffers", up_buffers, down_buffers},
 	{"fs:descriptor", up_descriptor, NULL},

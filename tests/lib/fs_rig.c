@@ -58,13 +58,15 @@ static void open_session(struct fs_rig *rig)
 	invariant(fuse_session_custom_io(fs->se, &io, fs->fuse_fd) == 0);
 }
 
+#define STEPS_BY_HAND 3
+
 static void slot_up(struct fs_rig *rig)
 {
 	struct worker *w = &rig->fs->worker[0];
 
-	/* Stream and buffers; the descriptor is the socket. */
-	invariant(worker_crew.steps[0].up(rig->fs, 0) == 0);
-	invariant(worker_crew.steps[1].up(rig->fs, 0) == 0);
+	/* Charge, stream and buffers; the descriptor is the socket. */
+	for (unsigned i = 0; i < STEPS_BY_HAND; i++)
+		invariant(worker_crew.steps[i].up(rig->fs, 0) == 0);
 	w->fd = rig->daemon_fd;
 	rig->w = w;
 	worker_now = w;
@@ -102,10 +104,9 @@ void fs_rig_down(struct fs_rig *rig)
 	later_stop(fs->later);
 	crew_stop(fs->crew);
 	worker_now = NULL;
-	if (!rig->threads) {
-		worker_crew.steps[1].down(fs, 0);
-		worker_crew.steps[0].down(fs, 0);
-	}
+	if (!rig->threads)
+		for (unsigned i = STEPS_BY_HAND; i-- > 0;)
+			worker_crew.steps[i].down(fs, 0);
 	tidy_stop(fs->tidy);
 	workers_fini(fs);
 	fuse_session_destroy(fs->se);

@@ -2,7 +2,9 @@
 /* Tests of knobs: what their values may look like and what they change. */
 #include "base/page.h"
 #include "foldfs/keys.h"
+#include "fs/autoscale.h"
 #include "fs/knobs.h"
+#include "fs/worker.h"
 #include "fs_rig.h"
 #include "unit.h"
 #include <errno.h>
@@ -269,8 +271,87 @@ static void nothing_is_remembered_as_such(void **state)
 	assert_true(out->entry_valid > 3600 && out->attr_valid > 3600);
 }
 
+/* A rig with a crew, whose knobs the test turns as the later thread would. */
+static int up_with_crew(void **state)
+{
+	(void)state;
+	fs_rig_config(&rig);
+	rig.threads = 1;
+	rig.config.workers = 0;
+	fs_rig_up(&rig);
+	return 0;
+}
+
+static void a_number_asked_for_is_kept(void **state)
+{
+	struct fs *fs = rig.fs;
+
+	(void)state;
+	assert_true(autoscale_is_on(fs->autoscale));
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "0"), -EBUSY);
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "x"), -EINVAL);
+	assert_true(autoscale_is_on(fs->autoscale));
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "2"), 0);
+	assert_false(autoscale_is_on(fs->autoscale));
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "auto"), 0);
+	assert_true(autoscale_is_on(fs->autoscale));
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "-1"), 0);
+	assert_false(autoscale_is_on(fs->autoscale));
+}
+
+/* What BUDGET_NORMAL takers may still get becomes @bytes. */
+static void leave_room(uint64_t bytes)
+{
+	struct budget *budget = &rig.fs->engine.budget;
+
+	budget_set_limit(budget,
+			 budget_used(budget) + BUDGET_RESERVE_BYTES + bytes);
+}
+
+static void workers_need_room(void **state)
+{
+	struct fs *fs = rig.fs;
+	struct budget *budget = &fs->engine.budget;
+	uint64_t before;
+
+	(void)state;
+	autoscale_set(fs->autoscale, false);
+	before = budget_used(budget);
+	/* The last MiB is data's. */
+	leave_room(worker_bytes(fs) + MIB - 1);
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "9"), -ENOSPC);
+	assert_int_equal(crew_count(fs->crew), 1);
+	assert_int_equal(budget_used(budget), before);
+	leave_room(worker_bytes(fs) + MIB);
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "2"), 0);
+	assert_true(budget_used(budget) <= before + worker_bytes(fs));
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "3"), -ENOSPC);
+	assert_int_equal(crew_count(fs->crew), 2);
+	budget_set_limit(budget, 256 * MIB);
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "3"), 0);
+}
+
+static void codec_needs_room(void **state)
+{
+	uint64_t before = budget_used(&rig.fs->engine.budget);
+
+	(void)state;
+	leave_room(64 << 10);
+	assert_int_equal(set("compress", "zstd:19"), -ENOSPC);
+	assert_key("compress", "lz4:1");
+	assert_int_equal(budget_used(&rig.fs->engine.budget), before);
+	budget_set_limit(&rig.fs->engine.budget, 256 * MIB);
+	assert_int_equal(set("compress", "zstd:19"), 0);
+	assert_key("compress", "zstd:19");
+	/* Its contexts are there still, and those of the one before. */
+	leave_room(0);
+	assert_int_equal(set("compress", "lz4:1"), 0);
+	assert_int_equal(set("compress", "zstd:19"), 0);
+}
+
 int main(void)
 {
+#define WITH_CREW(f) cmocka_unit_test_setup_teardown(f, up_with_crew, down)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, up, down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(workers_text),
@@ -279,6 +360,9 @@ int main(void)
 		CASE(limits_are_set),
 		CASE(peak_starts_again),
 		CASE(codec_is_changed),
+		CASE(codec_needs_room),
+		WITH_CREW(a_number_asked_for_is_kept),
+		WITH_CREW(workers_need_room),
 		CASE(only_the_owner_may),
 		CASE(files_tell_of_themselves),
 		CASE(hidden_file_is_kept),
