@@ -40,7 +40,8 @@ void heap_purge(void);
  */
 void heap_autofree(void *variable);
 
-/* Bytes the kernel charges for the heap (jemalloc's resident); 0 unknown. */
+/* RAM of the heap's pages in use, never more than all the anonymous memory that
+ * the kernel charges the process for; 0 unknown. */
 size_t heap_resident_bytes(void);
 
 /* Allocations made so far by the calling thread (heap_alloc and friends). */

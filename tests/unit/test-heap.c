@@ -286,6 +286,21 @@ static void test_arenas_come_and_go(void **state UNUSED)
 #endif
 }
 
+/* What nobody touched is no RAM, and what was touched is. */
+static void test_resident_is_real(void **state UNUSED)
+{
+	size_t n = (size_t)256 << 20, before = heap_resident_bytes();
+	char *untouched = heap_aligned(4096, n);
+
+	assert_non_null(untouched);
+	assert_true(heap_resident_bytes() < before + n / 2);
+	memset(untouched, 1, 16 << 20);
+#if !SANITIZED
+	assert_true(heap_resident_bytes() > 1 << 20);
+#endif
+	heap_free(untouched);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +316,7 @@ int main(void)
 		cmocka_unit_test(test_two_arenas),
 		cmocka_unit_test(test_arena_freed_too_early),
 		cmocka_unit_test(test_arenas_come_and_go),
+		cmocka_unit_test(test_resident_is_real),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
