@@ -2,6 +2,7 @@
 /* The hidden file: its attributes, and the keys on it. */
 #include "fs/control.h"
 #include "base/heap.h"
+#include "foldfs/keys.h"
 #include "fs/later.h"
 #include "fs/reply.h"
 #include <errno.h>
@@ -74,6 +75,11 @@ void control_setxattr(fuse_req_t req, const char *name, const char *value,
 	struct change *c;
 
 	if (!may_change(fs, fuse_req_ctx(req)->uid)) {
+		reply_result(req, -EPERM);
+		return;
+	}
+	/* Nothing but keys is ever kept here: no ACL, no label. */
+	if (strncmp(name, FOLDFS_KEY_PREFIX, sizeof(FOLDFS_KEY_PREFIX) - 1)) {
 		reply_result(req, -EPERM);
 		return;
 	}
