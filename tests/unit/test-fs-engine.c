@@ -8,6 +8,7 @@
 #include "unit.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct fs_config config(void)
@@ -110,6 +111,29 @@ static void every_allocation_may_fail(void **state)
 	assert_int_equal(first_free_fd(), before);
 }
 
+/* Memory that no layer took is on the account too; a sanitizer's own is not. */
+static void process_is_charged(void **state)
+{
+	struct fs_config c = config();
+	struct engine engine;
+	uint64_t before;
+	char *ours;
+
+	(void)state;
+	assert_int_equal(engine_init(&engine, &c), 0);
+	ours = heap_aligned(PAGE_BYTES, 2 * MIB);
+	assert_non_null(ours);
+	memset(ours, 1, 2 * MIB);
+	before = budget_used(&engine.budget);
+	engine_charge_process(&engine);
+	if (heap_resident_bytes() == 0)
+		assert_int_equal(budget_used(&engine.budget), before);
+	else
+		assert_true(budget_used(&engine.budget) > before);
+	heap_free(ours);
+	engine_fini(&engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +141,7 @@ int main(void)
 		cmocka_unit_test(root_is_as_configured),
 		cmocka_unit_test(too_little_ram_is_an_error),
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(process_is_charged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,15 @@ static void set_mode(uint64_t node, uint32_t mode)
 		0);
 }
 
+static void set_group(uint64_t node, uint32_t gid)
+{
+	struct fuse_setattr_in in = {.valid = FATTR_GID, .gid = gid};
+
+	assert_int_equal(
+		fs_rig_ask(&rig, FUSE_SETATTR, node, &in, sizeof(in), NULL, 0),
+		0);
+}
+
 static void writing_drops_setid_when_told(void **state)
 {
 	uint64_t node = fs_rig_create(&rig, "f", 06755);
@@ -177,12 +186,22 @@ static void writing_drops_setid_when_told(void **state)
 		fs_rig_write(&rig, node, 0, "x", 1, FUSE_WRITE_KILL_SUIDGID),
 		1);
 	assert_int_equal(fs_rig_mode(&rig, node), 0755);
+	/* Without group execution it is no set-gid program: the writer's own
+	 * group's stays, another's goes. */
+	set_group(node, 1000);
 	set_mode(node, 02745);
 	assert_int_equal(
 		fs_rig_write(&rig, node, 0, "x", 1, FUSE_WRITE_KILL_SUIDGID),
 		1);
-	/* Without group execution it is no set-gid program. */
 	assert_int_equal(fs_rig_mode(&rig, node), 02745);
+	rig.uid = 0;
+	set_group(node, 7);
+	set_mode(node, 02745);
+	rig.uid = 1000;
+	assert_int_equal(
+		fs_rig_write(&rig, node, 0, "x", 1, FUSE_WRITE_KILL_SUIDGID),
+		1);
+	assert_int_equal(fs_rig_mode(&rig, node), 0745);
 }
 
 /* Past the page cache nothing else tells the kernel of the new mode. */

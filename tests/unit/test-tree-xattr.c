@@ -151,6 +151,26 @@ static void test_large_xattrs(void **state)
 	assert_int_equal(store_pages_held(rig->store), 0);
 }
 
+/* All names together are as long as a list of them may be, and no longer. */
+static void test_many_names(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	char name[256];
+
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof(name), "user.%0250d", i);
+		assert_int_equal(set_x(rig, f, name, "", 0, 0), 0);
+	}
+	assert_int_equal(set_x(rig, f, "user.a", "", 0, 0), -ENOSPC);
+	assert_int_equal(get_x(rig, f, "user.a", NULL, 0), -ENODATA);
+	assert_int_equal(get_x(rig, f, name, NULL, 0), 0);
+	/* One that is there takes no more room; one that goes makes some. */
+	assert_int_equal(set_x(rig, f, name, "v", 1, 0), 0);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who, f, name), 0);
+	assert_int_equal(set_x(rig, f, "user.a", "", 0, 0), 0);
+}
+
 /* A capability does not outlive a write, not even root's. */
 static void test_capability(void **state)
 {
@@ -376,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_xattrs),
 		TEST(test_large_xattrs),
+		TEST(test_many_names),
 		TEST(test_capability),
 		TEST(test_access_acl),
 		TEST(test_default_acl),
