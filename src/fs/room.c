@@ -50,14 +50,13 @@ static void wait_only(struct tree *tree)
 
 static void wait_for_the_dying(struct fs *fs)
 {
-	struct worker *w = worker_now, outer;
+	struct worker *w = worker_now;
+	struct worker_outer outer;
 
 	if (!tree_expects_room(fs->engine.tree))
 		return;
-	if (w && w->buffers)
-		outer = *w;
 	if (!w || !w->buffers || w->waits_for_room == WAITS_MOST ||
-	    !worker_lend_buffers(w)) {
+	    !worker_lend_buffers(w, &outer)) {
 		wait_only(fs->engine.tree);
 		return;
 	}

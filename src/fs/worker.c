@@ -166,28 +166,28 @@ static void end_loan(struct worker *w)
 				      memory_order_relaxed);
 }
 
-bool worker_lend_buffers(struct worker *w)
+bool worker_lend_buffers(struct worker *w, struct worker_outer *ret_outer)
 {
-	uint64_t outer_loan = w->loan_bytes;
-	char *buffers;
+	struct worker_outer outer = {w->buffers, w->flags, w->loan_bytes};
+	char *buffers = NULL;
 
-	if (!pay_for_loan(w)) {
-		w->loan_bytes = outer_loan;
-		return false;
+	if (pay_for_loan(w)) {
+		buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+		if (!buffers)
+			end_loan(w);
 	}
-	buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
 	if (!buffers) {
-		end_loan(w);
-		w->loan_bytes = outer_loan;
+		w->loan_bytes = outer.loan_bytes;
 		return false;
 	}
 	lock_take(&w->fs->charge_lock);
 	place_buffers(w, buffers);
 	lock_drop(&w->fs->charge_lock);
+	*ret_outer = outer;
 	return true;
 }
 
-void worker_return_buffers(struct worker *w, const struct worker *outer)
+void worker_return_buffers(struct worker *w, const struct worker_outer *outer)
 {
 	heap_free(w->buffers);
 	heap_purge();

@@ -16,11 +16,18 @@ uint64_t worker_bytes(struct fs *fs);
 void workers_init(struct fs *fs);
 /* Closes the clones; the session is over and the crew is gone. */
 void workers_fini(struct fs *fs);
+/* What of a worker belongs to the request that serves others meanwhile. */
+struct worker_outer {
+	char *buffers;
+	unsigned flags;
+	uint64_t loan_bytes;
+};
 /* Other buffers for requests served inside one (fs/room.h); false when there is
  * no memory: one worker at a time has them even when mem_limit is reached. What
- * @outer says comes back after. */
-bool worker_lend_buffers(struct worker *w) MUST_CHECK;
-void worker_return_buffers(struct worker *w, const struct worker *outer);
+ * was there is in @ret_outer, and comes back after. */
+bool worker_lend_buffers(struct worker *w,
+			 struct worker_outer *ret_outer) MUST_CHECK;
+void worker_return_buffers(struct worker *w, const struct worker_outer *outer);
 /* Charge each slot for the stream and buffers it holds now: after a change of
  * codec or of what is kept. */
 void workers_charge(struct fs *fs);
