@@ -9,8 +9,9 @@
  *
  * Note: wake-ups. An owner takes a resting worker's bit before it wakes it, so
  * two owners never wake the same one. The call itself may come when the worker
- * is awake for another reason: then its next rest is a short one. A worker that goes to rest just after
- * an owner looked may miss the job; that costs time, nothing else.
+ * is awake for another reason: then its next rest is a short one. A worker that
+ * goes to rest just after an owner looked may miss the job; that costs time,
+ * nothing else.
  */
 #include "crew/share.h"
 #include "base/check.h"

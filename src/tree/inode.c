@@ -51,6 +51,22 @@ int dir_find(const struct tree *t, uint64_t node, uint32_t *ret_ix)
 	return 0;
 }
 
+bool inode_type_is_known(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFLNK:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int64_t inode_now(void)
 {
 	struct timespec ts = clock_wall();

@@ -146,6 +146,8 @@ int inode_find(const struct tree *t, uint64_t node,
  * was removed). Under the lock. */
 int dir_find(const struct tree *t, uint64_t node, uint32_t *ret_ix) MUST_CHECK;
 int64_t inode_now(void);
+/* True for the seven types of files there are. */
+bool inode_type_is_known(mode_t mode);
 /* A record that nobody finds yet: mode 0. Counts against nr_inodes. */
 int inode_alloc(struct tree *t, uint32_t *ret_ix) MUST_CHECK;
 /* Lookups are 0 and links gone: nobody finds it any more. Write lock. */

@@ -272,22 +272,6 @@ static int publish_nameless_locked(struct tree *t,
 	return 0;
 }
 
-static bool type_is_known(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-	case S_IFCHR:
-	case S_IFBLK:
-	case S_IFIFO:
-	case S_IFSOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
 int tree_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
 	      const char *name, mode_t mode, dev_t rdev, const char *target,
 	      struct tree_entry *ret)
@@ -298,7 +282,7 @@ int tree_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
 
 	if (r < 0)
 		return r;
-	if (!type_is_known(mode) || (S_ISLNK(mode) && !target))
+	if (!inode_type_is_known(mode) || (S_ISLNK(mode) && !target))
 		return -EINVAL;
 	do {
 		d.mode = S_ISLNK(mode) ? S_IFLNK | 0777

@@ -12,22 +12,6 @@
 
 /* --- inodes --- */
 
-static bool inode_makes_sense(const struct inode_record *inode)
-{
-	switch (inode_mode(inode) & S_IFMT) {
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-	case S_IFCHR:
-	case S_IFBLK:
-	case S_IFIFO:
-	case S_IFSOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int find_inodes(struct rebuild *b)
 {
 	struct tree *t = b->t;
@@ -36,7 +20,7 @@ static int find_inodes(struct rebuild *b)
 	for (uint32_t ix = 1; ix < b->end && r == 0; ix++) {
 		const struct inode_record *inode = inode_at(t, ix);
 
-		if (!inode_makes_sense(inode))
+		if (!inode_type_is_known(inode_mode(inode)))
 			continue;
 		b->seen[ix] = SEEN_LIVE;
 		if (S_ISDIR(inode_mode(inode)))
