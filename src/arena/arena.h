@@ -29,6 +29,7 @@ enum arena_table {
 	TABLE_TWIGS,     /* store: 8 entries */
 	TABLE_LEAVES,    /* store: 64 entries or 64 children */
 	TABLE_FILLS,     /* store: fill words that fit no entry */
+	TABLE_SEGMENTS,  /* backing: segments of the backing file */
 	TABLE_NR
 };
 
@@ -40,16 +41,18 @@ enum arena_table {
 #define TWIG_RECORD_BYTES 64u
 #define LEAF_RECORD_BYTES 512u
 #define FILL_RECORD_BYTES 8u
+#define SEGMENT_RECORD_BYTES 64u
 
 /* Index of no record: table_alloc() never gives it. */
 #define RECORD_NONE 0u
 
 /* Words of the superblock that each layer may keep small truths in. */
 enum arena_word {
-	ARENA_WORD_SETS,       /* codec: 64 parameter sets, one a word */
-	ARENA_WORD_SPANS = 64, /* pool: first index of nothing yet */
-	ARENA_WORD_STORE = 72, /* store: 8 words */
-	ARENA_WORD_TREE = 80,  /* tree: 8 words */
+	ARENA_WORD_SETS,         /* codec: 64 parameter sets, one a word */
+	ARENA_WORD_SPANS = 64,   /* pool: first index of nothing yet */
+	ARENA_WORD_STORE = 72,   /* store: 8 words */
+	ARENA_WORD_TREE = 80,    /* tree: 8 words */
+	ARENA_WORD_BACKING = 88, /* backing: 8 words */
 	ARENA_WORD_NR = 96
 };
 
@@ -123,6 +126,7 @@ static inline size_t table_record_bytes(enum arena_table table)
 		[TABLE_TWIGS] = TWIG_RECORD_BYTES,
 		[TABLE_LEAVES] = LEAF_RECORD_BYTES,
 		[TABLE_FILLS] = FILL_RECORD_BYTES,
+		[TABLE_SEGMENTS] = SEGMENT_RECORD_BYTES,
 	};
 
 	return bytes[table];

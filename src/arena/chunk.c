@@ -16,6 +16,7 @@ const struct table_shape table_shapes[TABLE_NR] = {
 	[TABLE_LONGNAMES] = {24, 8}, [TABLE_XATTRS] = {24, 10},
 	[TABLE_OPS] = {12, 9},       [TABLE_TWIGS] = {26, 10},
 	[TABLE_LEAVES] = {26, 7},    [TABLE_FILLS] = {28, 13},
+	[TABLE_SEGMENTS] = {18, 6},
 };
 
 /* Whole pages, whole words of the bitmap, and few enough to be counted. */
@@ -33,6 +34,7 @@ ASSERT_SHAPE(OP_RECORD_BYTES, 12, 9);
 ASSERT_SHAPE(TWIG_RECORD_BYTES, 26, 10);
 ASSERT_SHAPE(LEAF_RECORD_BYTES, 26, 7);
 ASSERT_SHAPE(FILL_RECORD_BYTES, 28, 13);
+ASSERT_SHAPE(SEGMENT_RECORD_BYTES, 18, 6);
 
 uint64_t table_bytes(enum arena_table table)
 {

@@ -13,7 +13,7 @@
 #include "base/sparse.h"
 
 #define ARENA_MAGIC UINT64_C(0x616e657261464f46) /* "FOFarena" */
-#define ARENA_VERSION 1u
+#define ARENA_VERSION 2u
 #define SUPERBLOCK_BYTES 4096u
 #define SPAN_BYTES (UINT64_C(256) << 10)
 

@@ -32,6 +32,7 @@ static const char *const class_names[] = {
 	[LOCK_SETS] = "sets",
 	[LOCK_POOL] = "pool",
 	[LOCK_SPANS] = "spans",
+	[LOCK_BACKING] = "backing",
 	[LOCK_TABLE] = "table",
 	[LOCK_LEAF] = "leaf",
 	[LOCK_LOG] = "log",

@@ -29,6 +29,7 @@ enum lock_class {
 	LOCK_SETS,         /* codec: the parameter sets */
 	LOCK_POOL,         /* pool: one shard's spans */
 	LOCK_SPANS,        /* pool: spans that belong to no shard */
+	LOCK_BACKING,      /* backing: segments and what is in flight */
 	LOCK_TABLE,        /* arena: one table's free records */
 	LOCK_LEAF,         /* anything that calls nothing while held */
 	LOCK_LOG,          /* base: the log's rate limits */

@@ -19,7 +19,7 @@
 
 enum ctl_key {
 #define KEY(id, kind, unit, access, sentence) CTL_##id,
-#include "ctl/keys.def"
+#include "foldfs/keys.def"
 #undef KEY
 	CTL_NR
 };

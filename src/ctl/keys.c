@@ -10,7 +10,7 @@ static const struct ctl_key_info key_table[CTL_NR] = {
 #define KEY(id, kind, unit, access, sentence)                                  \
 	[CTL_##id] = {#id, CTL_KIND_##kind, CTL_UNIT_##unit,                   \
 		      CTL_ACCESS_##access, sentence},
-#include "ctl/keys.def"
+#include "foldfs/keys.def"
 #undef KEY
 };
 

@@ -79,10 +79,10 @@ def pid():
 
 
 def declared_keys():
-    """{name: (kind, access)} as src/ctl/keys.def declares them."""
+    """{name: (kind, access)} as include/foldfs/keys.def declares them."""
     here = os.path.dirname(os.path.abspath(__file__))
     found = {}
-    with open(f'{here}/../../../src/ctl/keys.def', encoding='utf-8') as lines:
+    with open(f'{here}/../../../include/foldfs/keys.def', encoding='utf-8') as lines:
         for line in lines:
             match = re.match(r'KEY\((\w+),\s*(\w+),\s*(\w+),\s*(\w+)', line)
             if match:
