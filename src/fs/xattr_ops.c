@@ -3,20 +3,16 @@
  * Requests about extended attributes: the tree's, the hidden file's, and the
  * keys that tell about one file, which are answered by name and never listed.
  */
-#include "base/page.h"
 #include "foldfs/keys.h"
 #include "fs/control.h"
+#include "fs/file_keys.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/room.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/xattr.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
-
-#define FILE_TEXT_MAX 128
 
 /* Names that are ours: nobody stores anything under them. */
 static bool is_ours(const char *name)
@@ -25,50 +21,10 @@ static bool is_ours(const char *name)
 		       sizeof(FOLDFS_KEY_PREFIX) - 1) == 0;
 }
 
-/* "lz4=12 raw=1 fill=3": what the pages of a file are kept as. */
-static void codec_text(const struct store_file_info *info,
-		       char text[FILE_TEXT_MAX])
-{
-	int n = 0;
-
-	text[0] = '\0';
-	for (unsigned i = 0; i < CODEC_NR; i++) {
-		const char *name = i == CODEC_RAW ? "raw" : codec_ops(i)->name;
-
-		if (info->pages[i])
-			n += snprintf(text + n, FILE_TEXT_MAX - (size_t)n,
-				      "%s%s=%" PRIu64, n ? " " : "", name,
-				      info->pages[i]);
-	}
-	if (info->fill_pages)
-		snprintf(text + n, FILE_TEXT_MAX - (size_t)n, "%sfill=%" PRIu64,
-			 n ? " " : "", info->fill_pages);
-}
-
-static int file_key(struct fs *fs, fuse_ino_t node, const char *name,
-		    char text[FILE_TEXT_MAX])
-{
-	struct store_file_info info;
-	struct file file;
-
-	if (tree_file(fs->engine.tree, node, &file) != 0)
-		return -ENODATA;
-	store_file_info(fs->engine.store, file, &info);
-	if (strcmp(name, FOLDFS_FILE_LOGICAL) == 0)
-		snprintf(text, FILE_TEXT_MAX, "%" PRIu64, info.logical_bytes);
-	else if (strcmp(name, FOLDFS_FILE_RESIDENT) == 0)
-		snprintf(text, FILE_TEXT_MAX, "%" PRIu64, info.resident_bytes);
-	else if (strcmp(name, FOLDFS_FILE_CODEC) == 0)
-		codec_text(&info, text);
-	else
-		return -ENODATA;
-	return 0;
-}
-
 static void get_file_key(fuse_req_t req, fuse_ino_t node, const char *name,
 			 size_t size)
 {
-	char text[FILE_TEXT_MAX];
+	char *text = worker_now->out;
 	int r = file_key(op_fs(req), node, name, text);
 	size_t n = r ? 0 : strlen(text);
 

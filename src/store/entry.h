@@ -62,6 +62,11 @@ static inline uint64_t entry_payload(uint64_t word)
 	return word >> ENTRY_PAYLOAD_SHIFT;
 }
 
+static inline unsigned entry_age(uint64_t word)
+{
+	return (unsigned)(word >> ENTRY_AGE_SHIFT & ENTRY_AGE_MAX);
+}
+
 /* A young, unmarked entry of generation 0. */
 static inline uint64_t entry_make(enum entry_kind kind, uint64_t payload)
 {

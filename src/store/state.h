@@ -230,8 +230,8 @@ int page_trim_before(struct store *store, struct stream *stream,
 struct walk {
 	/* NULL: skip. A group lock is held: nothing that takes one. */
 	void (*entry)(void *arg, uint64_t page, uint64_t word);
-	/* A node that is there, lost ones as NODE_BAD. */
-	void (*node)(void *arg, uint32_t ix, unsigned height);
+	/* A node that is there, lost ones as NODE_BAD; @base: its first page. */
+	void (*node)(void *arg, uint32_t ix, unsigned height, uint64_t base);
 	void *arg;
 };
 
@@ -239,6 +239,12 @@ struct walk {
  * group locks are taken one after the other. */
 void walk_pages(struct store *store, struct file file, uint64_t first,
 		uint64_t end, const struct walk *walk);
+
+/* --- survey.c --- */
+
+/* An object's length, set and decoded length; -EIO. Its group lock is held. */
+int survey_object(struct store *store, uint64_t word, size_t *ret_bytes,
+		  uint16_t *ret_tag) MUST_CHECK;
 
 /* --- range.c --- */
 

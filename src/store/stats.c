@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Numbers: the sums of the store, what one file takes, and the check that a
- * file's map and the sums agree.
+ * Numbers: the sums of the store, and the check that a file's map and the sums
+ * agree.
  */
 #include "store/state.h"
 #include <errno.h>
 #include <string.h>
-
-/* What a backend keeps in front of each object (see pool/). */
-#define OBJECT_HEADER_BYTES 8
 
 static uint64_t sum_of(const struct store *store, enum store_column column)
 {
@@ -47,75 +44,6 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 	};
 }
 
-/* An object's length, set and decoded length; -EIO. */
-static int object_facts(struct store *store, uint64_t word, size_t *ret_bytes,
-			uint16_t *ret_tag)
-{
-	char scratch[POOL_OBJECT_MAX];
-	struct pool_view view;
-
-	if (pool_read_begin(store->pool, entry_handle(word), scratch, &view))
-		return -EIO;
-	*ret_bytes = view.bytes[0] + view.bytes[1];
-	*ret_tag = view.tag;
-	pool_read_end(store->pool, entry_handle(word), &view);
-	return 0;
-}
-
-/* --- one file --- */
-
-struct survey {
-	struct store *store;
-	struct store_file_info *info;
-};
-
-static void survey_entry(void *arg, uint64_t page UNUSED, uint64_t word)
-{
-	struct survey *survey = arg;
-	struct store_file_info *info = survey->info;
-	struct codec_params params;
-	size_t n_bytes;
-	uint16_t tag;
-
-	if (!entry_is_held(word))
-		return;
-	info->logical_bytes += PAGE_BYTES;
-	info->fill_pages += entry_kind(word) != ENTRY_RAM;
-	if (entry_kind(word) == ENTRY_FILL_RECORD)
-		info->resident_bytes += table_record_bytes(TABLE_FILLS);
-	if (entry_kind(word) != ENTRY_RAM ||
-	    object_facts(survey->store, word, &n_bytes, &tag) != 0)
-		return;
-	info->resident_bytes += n_bytes + OBJECT_HEADER_BYTES;
-	if (tag_set(tag) == SET_RAW)
-		info->pages[CODEC_RAW]++;
-	else if (!sets_params(survey->store->sets, tag_set(tag), &params))
-		info->pages[params.id]++;
-}
-
-static void survey_node(void *arg, uint32_t ix, unsigned height)
-{
-	struct survey *survey = arg;
-
-	if (ix != NODE_BAD)
-		survey->info->resident_bytes +=
-			table_record_bytes(node_table(height));
-}
-
-void store_file_info(struct store *store, struct file file,
-		     struct store_file_info *ret_info)
-{
-	struct rwlock *lock = store_file_lock(store, file);
-	struct store_file_info info = {0};
-	struct survey survey = {store, &info};
-	struct walk walk = {survey_entry, survey_node, &survey};
-
-	rwlock_read(lock);
-	walk_pages(store, file, 0, MAP_END, &walk);
-	rwlock_read_end(lock);
-	*ret_info = info;
-}
-
 /* --- check --- */
 
 struct audit {
@@ -130,7 +58,7 @@ static bool object_is_sound(struct store *store, uint64_t word)
 	size_t n_bytes;
 	uint16_t tag;
 
-	if (object_facts(store, word, &n_bytes, &tag) != 0)
+	if (survey_object(store, word, &n_bytes, &tag) != 0)
 		return false;
 	if (tag_set(tag) == SET_RAW)
 		return n_bytes == tag_length(tag);
@@ -164,7 +92,8 @@ static void audit_entry(void *arg, uint64_t page UNUSED, uint64_t word)
 	}
 }
 
-static void audit_node(void *arg, uint32_t ix, unsigned height)
+static void audit_node(void *arg, uint32_t ix, unsigned height,
+		       uint64_t base UNUSED)
 {
 	struct audit *audit = arg;
 

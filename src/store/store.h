@@ -103,14 +103,43 @@ int store_fill_body(struct store *store, struct stream *stream,
 
 /* --- numbers --- */
 
+#define STORE_AGES 16
+
 struct store_file_info {
 	uint64_t logical_bytes;  /* pages held * 4096 */
 	uint64_t resident_bytes; /* objects with headers, map nodes */
+	uint64_t spilled_bytes;  /* objects that are in the backing file only */
 	uint64_t pages[4];       /* by enum codec_id */
 	uint64_t fill_pages;
+	uint64_t ages[STORE_AGES]; /* pages held, by their age */
 };
+/* One piece of the file after the other: a large file that is written to
+ * meanwhile may show a page of before and one of after. */
 void store_file_info(struct store *store, struct file file,
 		     struct store_file_info *ret_info);
+
+/* Where a page is: what the picture of a file is made of. */
+enum store_tier {
+	TIER_HOLE,
+	TIER_FILL,
+	TIER_COMPRESSED,
+	TIER_RAW,
+	TIER_SPILLED,
+	TIER_BAD,
+	TIER_NR,
+};
+
+/* Neighbouring pages: where most of them are, holes left aside, and how old
+ * those that are held are on average. */
+struct store_cell {
+	uint8_t tier, age;
+};
+
+/* Paint all pages of @file in at most @most cells of @ret_cell_pages (a power
+ * of two) each: how many cells. @ret_pages: pages below the file's size. */
+unsigned store_file_map(struct store *store, struct file file,
+			struct store_cell *cells, unsigned most,
+			uint64_t *ret_pages, uint64_t *ret_cell_pages);
 
 struct store_stats {
 	uint64_t pages_stored; /* held now: orig_data_size / 4096 */

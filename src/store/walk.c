@@ -15,10 +15,11 @@ struct step {
 	const struct walk *walk;
 };
 
-static void show_node(const struct step *step, uint32_t ix, unsigned height)
+static void show_node(const struct step *step, uint32_t ix, unsigned height,
+		      uint64_t base)
 {
 	if (step->walk->node)
-		step->walk->node(step->walk->arg, ix, height);
+		step->walk->node(step->walk->arg, ix, height, base);
 }
 
 static void show_group(const struct step *step, uint64_t page)
@@ -48,7 +49,7 @@ static void show_subtree(const struct step *step, uint32_t ix, unsigned height,
 
 	if (base >= step->end || base + pages <= step->first)
 		return;
-	show_node(step, ix, height);
+	show_node(step, ix, height, base);
 	if (ix == NODE_BAD)
 		return;
 	if (height <= 1) {
