@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Spilling: moving pages between RAM and the backing file.
+ *
+ * A sweep claims a page by a mark in its entry, copies the compressed bytes to
+ * the backing, and holds nothing while they are written. When they are, the
+ * entry is looked up anew by the file's number: only if it is still the word
+ * that was claimed does it name the extent from then on. Whatever happened
+ * meanwhile (a touch, an overwrite, a cut, another file of that number) makes
+ * the extent garbage, never the page.
+ *
+ * Reading a spilled page takes no part of this: see store/read.c.
+ *
+ * Threads: a sweep, from begin to end, belongs to one thread at a time; there
+ * is one at a time. Everything else here may be called by any thread. No call
+ * needs a stream, so none keeps a worker waiting for the disk.
+ */
+#ifndef SRC_STORE_SPILL_H
+#define SRC_STORE_SPILL_H
+
+#include "backing/backing.h"
+#include "store/entry.h"
+#include "store/store.h"
+
+/* What backing_new() is given; its argument is the store. */
+extern const struct backing_ops store_backing_ops;
+
+/* Pages live in @backing as well from now on; before the first request and
+ * before a rebuild. It outlives the store. -ENOMEM. */
+int store_use_backing(struct store *store, struct backing *backing) MUST_CHECK;
+/* Whether a spilled page that is read twice within a few ticks of its age comes
+ * back to RAM. It does at first. */
+void store_set_promote(struct store *store, bool promote);
+
+/* --- ages --- */
+
+/* Bytes of objects in RAM by the age of their pages: raw ones apart. */
+struct store_ages {
+	uint64_t bytes[ENTRY_AGE_MAX + 1];
+	uint64_t raw_bytes[ENTRY_AGE_MAX + 1];
+};
+
+/* Add the pages of @file to @ages; with @tick each is one older before. A read
+ * or a write makes a page 0 ticks old. */
+void store_age_body(struct store *store, struct file file, bool tick,
+		    struct store_ages *ages);
+
+/* --- a sweep --- */
+
+#define SPILL_NONE (ENTRY_AGE_MAX + 1) /* an age that no page has */
+
+/* What is written out. */
+struct spill_pick {
+	unsigned min_age;     /* of pages that compress; 0: all */
+	unsigned raw_min_age; /* of raw pages */
+	uint64_t first_page, end_page;
+	uint64_t budget_bytes; /* of objects; UINT64_MAX: no limit */
+};
+
+/* How to come back to a file whose pages have been written. */
+struct spill_files {
+	/* Call @call with the file of number @ix, which cannot go meanwhile.
+	 * False: there is none. No lock is held here. */
+	bool (*with)(void *arg, uint32_t ix,
+		     void (*call)(void *call_arg, struct file file),
+		     void *call_arg);
+	void *arg;
+};
+
+/* What a sweep came to. */
+struct spill_result {
+	uint64_t pages, bytes; /* no longer in RAM: objects and their bytes */
+	uint64_t changed;      /* pages that were not what was claimed */
+	uint64_t cleaned;      /* extents that were written anew */
+	int err;               /* why it stopped early: as backing_put() */
+};
+
+/* -EAGAIN: another sweep runs; -ENODEV: no backing, or one without a file. */
+int store_spill_begin(struct store *store, const struct spill_pick *pick,
+		      const struct spill_files *files) MUST_CHECK;
+/* Put what is to be picked of @file; pages beyond 2^32 stay in RAM. The file
+ * may go as soon as this returns. False: no more is needed, or possible. */
+bool store_spill_body(struct store *store, struct file file);
+/*
+ * Write what is left in the segment with the fewest live bytes anew, if that
+ * are less than @percent of it. False: there is none, or it was of no use.
+ */
+bool store_spill_clean(struct store *store, unsigned percent);
+/* Wait for all that was put. Afterwards nothing is in flight. */
+void store_spill_end(struct store *store, struct spill_result *ret_result);
+
+/* --- back to RAM --- */
+
+/*
+ * Bring the spilled ones of pages [@first_page, @end_page) back. -ENOSPC: no
+ * room for more, the others stay where they are; -EIO: some cannot be read and
+ * stay. @ret_pages: how many came, also on an error.
+ */
+int store_fetch_body(struct store *store, struct file file, uint64_t first_page,
+		     uint64_t end_page, uint64_t *ret_pages) MUST_CHECK;
+
+/*
+ * Test hook: called in a sweep at each moment when nothing is held. NULL
+ * normally.
+ */
+enum spill_window {
+	SPILL_CLAIMED, /* between claim and put */
+	SPILL_PUT,     /* between put and completion */
+	SPILL_DONE,    /* completed, the file not looked up yet */
+	SPILL_COMMIT,  /* the file is found, its entry not */
+};
+extern void (*_Atomic spill_hook)(enum spill_window window);
+
+#endif
