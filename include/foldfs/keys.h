@@ -25,6 +25,8 @@
 /* Pages held, by age: 0 just touched to 15 cold; none of an age is left out:
  * "0=12 3=4". */
 #define FOLDFS_FILE_AGES "user.foldfs.file.ages"
+/* All of the above in one JSON object: numbers as numbers, texts as texts. */
+#define FOLDFS_FILE_STATS "user.foldfs.file.stats"
 /*
  * The picture of the file: "pages=N cell=K" and, after a blank, two characters
  * for each K pages (a power of two; the last cell may have fewer), at most

@@ -27,6 +27,7 @@ static void codec_text(const struct store_file_info *info, char *text)
 {
 	int at = 0;
 
+	text[0] = '\0';
 	for (unsigned i = 0; i < CODEC_NR; i++)
 		if (info->pages[i])
 			at = put_count(text, at,
@@ -42,11 +43,26 @@ static void ages_text(const struct store_file_info *info, char *text)
 	char age[4];
 	int at = 0;
 
+	text[0] = '\0';
 	for (unsigned i = 0; i < STORE_AGES; i++) {
 		snprintf(age, sizeof(age), "%u", i);
 		if (info->ages[i])
 			at = put_count(text, at, age, info->ages[i]);
 	}
+}
+
+static void stats_text(const struct store_file_info *info, char *text)
+{
+	text += sprintf(text,
+			"{\"logical\":%" PRIu64 ",\"resident\":%" PRIu64
+			",\"spilled\":%" PRIu64 ",\"codec\":\"",
+			info->logical_bytes, info->resident_bytes,
+			info->spilled_bytes);
+	codec_text(info, text);
+	text += strlen(text);
+	text += sprintf(text, "\",\"ages\":\"");
+	ages_text(info, text);
+	strcat(text, "\"}");
 }
 
 static void map_text(struct store *store, struct file file, char *text)
@@ -77,7 +93,6 @@ int file_key(struct fs *fs, fuse_ino_t node, const char *name, char *text)
 
 	if (tree_file(fs->engine.tree, node, &file) != 0)
 		return -ENODATA;
-	text[0] = '\0';
 	if (strcmp(name, FOLDFS_FILE_MAP) == 0) {
 		map_text(fs->engine.store, file, text);
 		return 0;
@@ -93,6 +108,8 @@ int file_key(struct fs *fs, fuse_ino_t node, const char *name, char *text)
 		codec_text(&info, text);
 	else if (strcmp(name, FOLDFS_FILE_AGES) == 0)
 		ages_text(&info, text);
+	else if (strcmp(name, FOLDFS_FILE_STATS) == 0)
+		stats_text(&info, text);
 	else
 		return -ENODATA;
 	return 0;
