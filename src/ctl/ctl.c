@@ -7,7 +7,7 @@
  */
 #include "ctl/ctl.h"
 #include "base/heap.h"
-#include "ctl/json.h"
+#include "ctl/rows.h"
 #include "foldfs/keys.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -15,10 +15,12 @@
 #include <string.h>
 
 /* Raised when a key changes its meaning or goes; new keys do not count. */
-#define KEYS_SCHEMA 1u
+#define KEYS_SCHEMA 2u
 /* The longest number. A size that is asked for before the value is read must
  * not become too small by a digit in between. */
 #define NUMBER_MAX 20u
+/* The same of a table: room for rows that come in between. */
+#define ROWS_ROOM 1024u
 
 void ctl_values_fini(struct ctl_values *values)
 {
@@ -28,7 +30,7 @@ void ctl_values_fini(struct ctl_values *values)
 	}
 }
 
-static int collect(const struct ctl *ctl, struct ctl_values *ret_values)
+int ctl_collect(const struct ctl *ctl, struct ctl_values *ret_values)
 {
 	int r;
 
@@ -41,18 +43,30 @@ static int collect(const struct ctl *ctl, struct ctl_values *ret_values)
 	return r;
 }
 
+int ctl_find(const char *bare_name, enum ctl_key *ret_key)
+{
+	for (unsigned i = 0; i < CTL_NR; i++)
+		if (strcmp(bare_name, ctl_key_info(i)->name) == 0) {
+			*ret_key = (enum ctl_key)i;
+			return 0;
+		}
+	return -ENODATA;
+}
+
 static int find_key(const char *name, enum ctl_key *ret_key)
 {
 	size_t prefix = strlen(FOLDFS_KEY_PREFIX);
 
 	if (strncmp(name, FOLDFS_KEY_PREFIX, prefix) != 0)
 		return -ENODATA;
-	for (unsigned i = 0; i < CTL_NR; i++)
-		if (strcmp(name + prefix, ctl_key_info(i)->name) == 0) {
-			*ret_key = (enum ctl_key)i;
-			return 0;
-		}
-	return -ENODATA;
+	return ctl_find(name + prefix, ret_key);
+}
+
+static bool is_number(enum ctl_key key)
+{
+	enum ctl_kind kind = ctl_key_info(key)->kind;
+
+	return kind == CTL_KIND_COUNTER || kind == CTL_KIND_GAUGE;
 }
 
 static int give(const char *value, size_t n, size_t room, void *buf, size_t cap,
@@ -79,7 +93,7 @@ static int get_stats(const struct ctl *ctl, void *buf, size_t cap,
 	r = ctl_json(ctl, &text, &n);
 	if (r < 0)
 		return r;
-	return give(text, n, n / 8 + NUMBER_MAX, buf, cap, ret_n);
+	return give(text, n, n / 8 + ROWS_ROOM, buf, cap, ret_n);
 }
 
 int ctl_get(const struct ctl *ctl, const char *name, void *buf, size_t cap,
@@ -97,17 +111,17 @@ int ctl_get(const struct ctl *ctl, const char *name, void *buf, size_t cap,
 	r = find_key(name, &key);
 	if (r < 0)
 		return r;
-	r = collect(ctl, &values);
+	r = ctl_collect(ctl, &values);
 	if (r < 0)
 		return r;
-	if (ctl_key_info(key)->kind == CTL_KIND_TEXT) {
-		text = values.text[key] ? values.text[key] : "";
-		n = strlen(text);
-		r = give(text, n, n / 8 + NUMBER_MAX, buf, cap, ret_n);
-	} else {
+	if (is_number(key)) {
 		n = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64,
 				     values.number[key]);
 		r = give(digits, n, NUMBER_MAX - n, buf, cap, ret_n);
+	} else {
+		text = values.text[key] ? values.text[key] : "";
+		n = strlen(text);
+		r = give(text, n, n / 8 + ROWS_ROOM, buf, cap, ret_n);
 	}
 	ctl_values_fini(&values);
 	return r;
@@ -186,25 +200,35 @@ int ctl_list(const struct ctl *ctl UNUSED, char *buf, size_t cap, size_t *ret_n)
 	return r;
 }
 
+void ctl_put_value(struct json *j, const char *name, enum ctl_key key,
+		   const struct ctl_values *values)
+{
+	if (is_number(key))
+		json_number(j, name, values->number[key]);
+	else if (ctl_key_info(key)->kind == CTL_KIND_TABLE)
+		rows_json(j, name, values->text[key]);
+	else
+		json_string(j, name, values->text[key]);
+}
+
+void ctl_put_values(struct json *j, const struct ctl_values *values)
+{
+	for (unsigned i = 0; i < CTL_NR; i++)
+		ctl_put_value(j, ctl_key_info(i)->name, i, values);
+}
+
 int ctl_json(const struct ctl *ctl, char **ret_text, size_t *ret_n)
 {
 	struct ctl_values values;
 	struct json j;
 	int r;
 
-	r = collect(ctl, &values);
+	r = ctl_collect(ctl, &values);
 	if (r < 0)
 		return r;
 	json_init(&j);
 	json_object_begin(&j, NULL);
-	for (unsigned i = 0; i < CTL_NR; i++) {
-		const struct ctl_key_info *info = ctl_key_info(i);
-
-		if (info->kind == CTL_KIND_TEXT)
-			json_string(&j, info->name, values.text[i]);
-		else
-			json_number(&j, info->name, values.number[i]);
-	}
+	ctl_put_values(&j, &values);
 	json_object_end(&j);
 	ctl_values_fini(&values);
 	return json_take(&j, ret_text, ret_n);

@@ -12,6 +12,7 @@
 #define SRC_CTL_CTL_H
 
 #include "base/compiler.h"
+#include "ctl/json.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +25,12 @@ enum ctl_key {
 	CTL_NR
 };
 
-enum ctl_kind { CTL_KIND_COUNTER, CTL_KIND_GAUGE, CTL_KIND_TEXT };
+enum ctl_kind {
+	CTL_KIND_COUNTER,
+	CTL_KIND_GAUGE,
+	CTL_KIND_TEXT,
+	CTL_KIND_TABLE /* rows of fields: ctl/rows.h */
+};
 enum ctl_unit {
 	CTL_UNIT_NONE,
 	CTL_UNIT_BYTES,
@@ -42,12 +48,13 @@ struct ctl_key_info {
 };
 const struct ctl_key_info *ctl_key_info(enum ctl_key key);
 
+/* The longest value that can be set. What is read may be longer. */
 #define CTL_TEXT_MAX 4096
 
 /* One consistent reading of everything. */
 struct ctl_values {
 	uint64_t number[CTL_NR]; /* counters and gauges */
-	char *text[CTL_NR];      /* CTL_KIND_TEXT: heap_alloc()ed or NULL */
+	char *text[CTL_NR];      /* texts, tables: heap_alloc()ed or NULL */
 };
 void ctl_values_fini(struct ctl_values *values);
 
@@ -77,5 +84,15 @@ int ctl_list(const struct ctl *ctl, char *buf, size_t cap,
 	     size_t *ret_n) MUST_CHECK;
 /* All keys as one JSON object, heap_alloc()ed, NUL-terminated. -ENOMEM. */
 int ctl_json(const struct ctl *ctl, char **ret_text, size_t *ret_n) MUST_CHECK;
+
+/* For whoever writes an answer of its own: a reading, to be given to
+ * ctl_values_fini(), -ENOMEM; a key by its bare name, -ENODATA; one value and
+ * all of them (the members of an object that has begun). */
+int ctl_collect(const struct ctl *ctl,
+		struct ctl_values *ret_values) MUST_CHECK;
+int ctl_find(const char *bare_name, enum ctl_key *ret_key) MUST_CHECK;
+void ctl_put_value(struct json *j, const char *name, enum ctl_key key,
+		   const struct ctl_values *values);
+void ctl_put_values(struct json *j, const struct ctl_values *values);
 
 #endif

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The JSON writer: a growing buffer, commas and escapes. */
+/* The JSON writer: commas and escapes. */
 #include "ctl/json.h"
-#include "base/heap.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define JSON_FIRST_BYTES 4096u
 
 void json_init(struct json *j)
 {
@@ -16,39 +12,13 @@ void json_init(struct json *j)
 
 void json_fini(struct json *j)
 {
-	heap_free(j->text);
+	text_fini(&j->text);
 	json_init(j);
-}
-
-/* Room for @n more bytes and a NUL; false when there is no memory. */
-static bool grow(struct json *j, size_t n)
-{
-	size_t cap = j->cap ? j->cap : JSON_FIRST_BYTES;
-	char *text;
-
-	if (j->no_memory)
-		return false;
-	while (cap < j->n + n + 1)
-		cap *= 2;
-	if (cap == j->cap)
-		return true;
-	text = heap_resize(j->text, cap);
-	if (!text) {
-		j->no_memory = true;
-		return false;
-	}
-	j->text = text;
-	j->cap = cap;
-	return true;
 }
 
 static void put(struct json *j, const char *s, size_t n)
 {
-	if (!grow(j, n))
-		return;
-	memcpy(j->text + j->n, s, n);
-	j->n += n;
-	j->text[j->n] = '\0';
+	text_put(&j->text, s, n);
 }
 
 static void put_char(struct json *j, unsigned char c)
@@ -120,13 +90,23 @@ void json_list_end(struct json *j)
 	end(j, "]");
 }
 
+void json_digits(struct json *j, const char *key, const char *digits)
+{
+	put_key(j, key);
+	put(j, digits, strlen(digits));
+}
+
 void json_number(struct json *j, const char *key, uint64_t value)
 {
 	char digits[24];
-	int n = snprintf(digits, sizeof(digits), "%" PRIu64, value);
 
-	put_key(j, key);
-	put(j, digits, (size_t)n);
+	snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	json_digits(j, key, digits);
+}
+
+void json_bool(struct json *j, const char *key, bool value)
+{
+	json_digits(j, key, value ? "true" : "false");
 }
 
 void json_string(struct json *j, const char *key, const char *value)
@@ -140,13 +120,6 @@ void json_string(struct json *j, const char *key, const char *value)
 
 int json_take(struct json *j, char **ret_text, size_t *ret_n)
 {
-	if (!grow(j, 0)) {
-		json_fini(j);
-		return -ENOMEM;
-	}
-	j->text[j->n] = '\0';
-	*ret_text = j->text;
-	*ret_n = j->n;
-	json_init(j);
-	return 0;
+	j->comma = false;
+	return text_take(&j->text, ret_text, ret_n);
 }

@@ -3,32 +3,11 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/page.h"
+#include "ctl/rows.h"
 #include "fs/knobs.h"
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-/* A text that grows by appending; cut at its end, never beyond. */
-struct text {
-	char *at;
-	size_t n, cap;
-};
-
-static PRINTF_LIKE(2, 3) void append(struct text *t, const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vsnprintf(t->at + t->n, t->cap - t->n, fmt, args);
-	va_end(args);
-	if (n > 0)
-		t->n += (size_t)n < t->cap - t->n ? (size_t)n
-						  : t->cap - t->n - 1;
-}
 
 static int put_text(struct ctl_values *v, enum ctl_key key, const char *text)
 {
@@ -114,45 +93,39 @@ static int compress_text(const struct engine *e, struct ctl_values *v)
 	return put_text(v, CTL_compress, codec_format(&params, text));
 }
 
-/* "0:none=12 1:lz4:1=3456*": number, parameters, objects; * is current. */
-static int sets_text(const struct engine *e, struct ctl_values *v)
+static int sets_table(const struct engine *e, struct ctl_values *v)
 {
-	char buf[CTL_TEXT_MAX];
-	struct text t = {.at = buf, .cap = sizeof(buf)};
 	unsigned current = sets_current(e->sets);
+	struct rows rows;
 
-	buf[0] = '\0';
+	rows_init(&rows);
 	for (unsigned i = 0; i < SETS_MAX; i++) {
 		struct codec_params params;
 		char codec[CODEC_TEXT_MAX];
 
 		if (sets_params(e->sets, i, &params) != 0)
 			continue;
-		append(&t, "%s%u:%s=%" PRIu64 "%s", t.n ? " " : "", i,
-		       codec_format(&params, codec), sets_objects(e->sets, i),
-		       i == current ? "*" : "");
+		rows_next(&rows);
+		rows_number(&rows, "set", i);
+		rows_word(&rows, "codec", codec_format(&params, codec));
+		rows_number(&rows, "objects", sets_objects(e->sets, i));
+		rows_number(&rows, "current", i == current);
 	}
-	return put_text(v, CTL_sets, buf);
+	return rows_take(&rows, &v->text[CTL_sets]);
 }
 
-static uint64_t row_bytes(const struct fs *fs, unsigned slot)
+static uint64_t row_count(const struct fs *fs, unsigned slot, enum count column)
 {
-	const struct tally_row *row = &fs->tally->row[slot];
-
-	return atomic_load_explicit(&row->column[COUNT_BYTES_READ],
-				    memory_order_relaxed) +
-	       atomic_load_explicit(&row->column[COUNT_BYTES_WRITTEN],
+	return atomic_load_explicit(&fs->tally->row[slot].column[column],
 				    memory_order_relaxed);
 }
 
-/* "0:running,tid,requests,bytes,stream bytes,found empty" for each slot that
- * has ever been up. */
-static int slots_text(const struct fs *fs, struct ctl_values *v)
+/* Each slot that has ever been up. */
+static int slots_table(const struct fs *fs, struct ctl_values *v)
 {
-	char buf[CTL_TEXT_MAX];
-	struct text t = {.at = buf, .cap = sizeof(buf)};
+	struct rows rows;
 
-	buf[0] = '\0';
+	rows_init(&rows);
 	for (unsigned i = 0; i < CREW_MAX; i++) {
 		struct crew_slot_info info = crew_slot_info(fs->crew, i);
 		struct stream_stats stream;
@@ -160,27 +133,34 @@ static int slots_text(const struct fs *fs, struct ctl_values *v)
 		if (info.times_up == 0 && info.state == CREW_OFFLINE)
 			continue;
 		stream = stream_stats(fs->engine.streams, i);
-		append(&t,
-		       "%s%u:%s,%d,%" PRIu64 ",%" PRIu64 ",%" PRIu64
-		       ",%" PRIu64,
-		       t.n ? " " : "", i, crew_state_name(info.state), info.tid,
-		       atomic_load_explicit(
-			       &fs->tally->row[i].column[COUNT_REQUESTS],
-			       memory_order_relaxed),
-		       row_bytes(fs, i), stream.held_bytes, stream.found_empty);
+		rows_next(&rows);
+		rows_number(&rows, "slot", i);
+		rows_word(&rows, "state", crew_state_name(info.state));
+		rows_number(&rows, "thread", (uint64_t)info.tid);
+		rows_number(&rows, "requests",
+			    row_count(fs, i, COUNT_REQUESTS));
+		rows_number(&rows, "bytes_in",
+			    row_count(fs, i, COUNT_BYTES_WRITTEN));
+		rows_number(&rows, "bytes_out",
+			    row_count(fs, i, COUNT_BYTES_READ));
+		rows_number(&rows, "stream_bytes", stream.held_bytes);
+		rows_number(&rows, "arena_bytes", stream.arena_bytes);
+		rows_number(&rows, "found_empty", stream.found_empty);
 	}
-	return put_text(v, CTL_slots, buf);
+	return rows_take(&rows, &v->text[CTL_slots]);
 }
 
-static int contention_text(struct ctl_values *v)
+static int contention_table(struct ctl_values *v)
 {
-	char buf[CTL_TEXT_MAX];
-	struct text t = {.at = buf, .cap = sizeof(buf)};
+	struct rows rows;
 
-	for (unsigned i = 0; i < LOCK_NR; i++)
-		append(&t, "%s%s=%" PRIu64, i ? " " : "", lock_class_name(i),
-		       lock_counts(i).contended);
-	return put_text(v, CTL_lock_contention, buf);
+	rows_init(&rows);
+	for (unsigned i = 0; i < LOCK_NR; i++) {
+		rows_next(&rows);
+		rows_word(&rows, "class", lock_class_name(i));
+		rows_number(&rows, "waits", lock_counts(i).contended);
+	}
+	return rows_take(&rows, &v->text[CTL_lock_contention]);
 }
 
 static int retire_text(const struct engine *e, struct ctl_values *v)
@@ -233,11 +213,11 @@ int values_collect(void *arg, struct ctl_values *ret)
 	if (!r)
 		r = put_text(&v, CTL_version, FOLDFS_VERSION);
 	if (!r)
-		r = sets_text(e, &v);
+		r = sets_table(e, &v);
 	if (!r)
-		r = slots_text(fs, &v);
+		r = slots_table(fs, &v);
 	if (!r)
-		r = contention_text(&v);
+		r = contention_table(&v);
 	if (r)
 		ctl_values_fini(&v);
 	else

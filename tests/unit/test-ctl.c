@@ -30,7 +30,10 @@ static int collect(void *arg, struct ctl_values *ret_values)
 			return -ENOMEM;
 	}
 	ret_values->text[CTL_version] = heap_strdup("1.2 \"x\"");
-	return ret_values->text[CTL_version] ? 0 : -ENOMEM;
+	if (!ret_values->text[CTL_version])
+		return -ENOMEM;
+	ret_values->text[CTL_sets] = heap_strdup("set=1\nset=2\n");
+	return ret_values->text[CTL_sets] ? 0 : -ENOMEM;
 }
 
 static int set(void *arg, enum ctl_key key, const char *value)
@@ -71,6 +74,7 @@ static void numbers_and_texts_are_read_by_name(void **state UNUSED)
 	key_is("user.foldfs.mem_limit", "1048576");
 	key_is("user.foldfs.pid", "4711");
 	key_is("user.foldfs.compress", "lz4:1");
+	key_is("user.foldfs.sets", "set=1\nset=2\n");
 	owner.limit = UINT64_MAX;
 	key_is("user.foldfs.mem_limit", "18446744073709551615");
 	owner.limit = 0;
@@ -193,7 +197,7 @@ static void the_json_has_every_key_with_its_value(void **state UNUSED)
 
 	assert_int_equal(ctl_json(&ctl, &text, &n), 0);
 	assert_int_equal(n, strlen(text));
-	assert_ptr_equal(strstr(text, "{\"schema\":1,"), text);
+	assert_ptr_equal(strstr(text, "{\"schema\":2,"), text);
 	assert_int_equal(text[n - 1], '}');
 	for (unsigned i = 0; i < CTL_NR; i++) {
 		char quoted[64];
@@ -204,8 +208,9 @@ static void the_json_has_every_key_with_its_value(void **state UNUSED)
 	}
 	assert_non_null(strstr(text, "\"mem_limit\":1048576,"));
 	assert_non_null(strstr(text, "\"compress\":\"lz4:1\","));
+	assert_non_null(strstr(text, "\"slots\":[],"));
 	assert_non_null(strstr(text, "\"version\":\"1.2 \\\"x\\\"\""));
-	assert_non_null(strstr(text, "\"sets\":null"));
+	assert_non_null(strstr(text, "\"sets\":[{\"set\":1},{\"set\":2}],"));
 	heap_free(text);
 }
 

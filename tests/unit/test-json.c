@@ -46,6 +46,19 @@ static void the_largest_number_is_exact(void **state UNUSED)
 	is_text(&j, "18446744073709551615");
 }
 
+static void numbers_as_text_and_truths(void **state UNUSED)
+{
+	struct json j;
+
+	json_init(&j);
+	json_object_begin(&j, NULL);
+	json_digits(&j, "a", "3.4");
+	json_bool(&j, "b", true);
+	json_bool(&j, "c", false);
+	json_object_end(&j);
+	is_text(&j, "{\"a\":3.4,\"b\":true,\"c\":false}");
+}
+
 static void bytes_that_json_forbids_are_escaped(void **state UNUSED)
 {
 	struct json j;
@@ -106,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commas_stand_between_and_nowhere_else),
 		cmocka_unit_test(the_largest_number_is_exact),
+		cmocka_unit_test(numbers_as_text_and_truths),
 		cmocka_unit_test(bytes_that_json_forbids_are_escaped),
 		cmocka_unit_test(a_long_text_grows_the_buffer),
 		cmocka_unit_test(no_memory_is_told_at_the_end),

@@ -34,6 +34,12 @@ def stats(point=None):
     return json.loads(get('stats', point))
 
 
+def table(key, point=None):
+    """A key that is a table: a dict of texts for each row."""
+    return [dict(field.split('=', 1) for field in row.split(' '))
+            for row in get(key, point).splitlines()]
+
+
 def of_file(path, key):
     """A key of one file, as text."""
     return os.getxattr(path, f'user.foldfs.file.{key}').decode()
