@@ -5,6 +5,7 @@
  */
 #include "options.h"
 #include "base/heap.h"
+#include "base/near.h"
 #include "options_int.h"
 #include <errno.h>
 #include <fcntl.h>

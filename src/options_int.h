@@ -39,13 +39,4 @@ void generic_help(FILE *out);
 /* The @i-th name, NULL behind the last: for "did you mean". */
 const char *generic_name(unsigned i);
 
-/* Keeps the best guess at what a misspelt word should have been. */
-struct near {
-	const char *word;
-	const char *best; /* NULL: nothing is near enough */
-	unsigned distance;
-};
-void near_init(struct near *n, const char *word);
-void near_try(struct near *n, const char *candidate);
-
 #endif

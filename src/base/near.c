@@ -5,11 +5,12 @@
  * The distance counts letters put in, left out, changed and swapped with
  * their neighbour; capitals count as small letters. Pure.
  */
-#include "options_int.h"
+#include "base/near.h"
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
-/* No option's name is longer; longer words are near to none. */
+/* No name of ours is longer; longer words are near to none. */
 #define WORD_MAX 32
 
 static unsigned least(unsigned a, unsigned b, unsigned c)

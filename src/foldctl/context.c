@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Finds the mount that is meant and asks its daemon; says what went wrong. */
+#include "foldctl/context.h"
+#include "foldctl/keys.h"
+#include "foldctl/table.h"
+#include "foldctl/term.h"
+#include "foldctl/verbs.h"
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TIMEOUT_MAX_S 86400
+
+static int take_timeout(struct context *ctx, const char *argument)
+{
+	char *end;
+	double seconds = strtod(argument, &end);
+
+	if (end == argument || *end != '\0' || !(seconds > 0) ||
+	    seconds > TIMEOUT_MAX_S)
+		return context_usage(ctx,
+				     "--timeout %s: not a number of "
+				     "seconds",
+				     argument);
+	ctx->timeout_ms = (unsigned)ceil(seconds * 1000);
+	return CONTEXT_GO_ON;
+}
+
+int context_option(struct context *ctx, int option, const char *argument,
+		   const struct verb_help *help)
+{
+	switch (option) {
+	case CONTEXT_TIMEOUT:
+		return take_timeout(ctx, argument);
+	case 'h':
+		verb_print_help(ctx, help);
+		return EXIT_DONE;
+	}
+	/* getopt_long() has said what is wrong. */
+	fprintf(stderr, "Try 'foldctl %s --help'.\n", ctx->verb->name);
+	return EXIT_USAGE;
+}
+
+int context_usage(const struct context *ctx, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	say("%s", text);
+	fprintf(stderr, "Try 'foldctl %s%s--help'.\n",
+		ctx->verb ? ctx->verb->name : "", ctx->verb ? " " : "");
+	return EXIT_USAGE;
+}
+
+int context_mounts(struct context *ctx)
+{
+	int r;
+
+	if (ctx->mounts_known)
+		return EXIT_DONE;
+	r = mounts_read(&ctx->mounts, NULL);
+	if (r < 0) {
+		say("/proc/self/mountinfo: %s", strerror(-r));
+		return EXIT_FAILED;
+	}
+	ctx->mounts_known = true;
+	return EXIT_DONE;
+}
+
+static void list_mounts(const struct mounts *mounts)
+{
+	for (unsigned i = 0; i < mounts->n; i++)
+		if (!mounts->list[i].again)
+			fprintf(stderr, "  %s (id %u, source %s)\n",
+				mounts->list[i].point, mounts->list[i].id,
+				mounts->list[i].source);
+}
+
+static int the_only_one(const struct mounts *mounts,
+			const struct mount **ret_mount)
+{
+	const struct mount *found = NULL;
+
+	for (unsigned i = 0; i < mounts->n; i++) {
+		if (mounts->list[i].again)
+			continue;
+		if (found) {
+			say("there is more than one mount; say which:");
+			list_mounts(mounts);
+			return EXIT_NO_MOUNT;
+		}
+		found = &mounts->list[i];
+	}
+	if (!found) {
+		say("there is no foldfs mount");
+		return EXIT_NO_MOUNT;
+	}
+	*ret_mount = found;
+	return EXIT_DONE;
+}
+
+static const struct mount *by_path(const struct mounts *mounts,
+				   const char *word)
+{
+	char here[PATH_MAX] = "/", path[PATH_MAX];
+
+	if (*word != '/' && !getcwd(here, sizeof(here)))
+		return NULL;
+	if (path_normal(here, word, path, sizeof(path)) < 0)
+		return NULL;
+	return mounts_of_path(mounts, path);
+}
+
+int context_mount(struct context *ctx, const char *word,
+		  const struct mount **ret_mount)
+{
+	const struct mount *found;
+	unsigned n = 0;
+	int code = context_mounts(ctx);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (!word)
+		return the_only_one(&ctx->mounts, ret_mount);
+	found = mounts_of_name(&ctx->mounts, word, &n);
+	if (n > 1) {
+		say("%s is the source of more than one mount; say which:",
+		    word);
+		list_mounts(&ctx->mounts);
+		return EXIT_NO_MOUNT;
+	}
+	if (!found)
+		found = by_path(&ctx->mounts, word);
+	if (!found) {
+		say("%s: no foldfs mount", word);
+		return EXIT_NO_MOUNT;
+	}
+	*ret_mount = found;
+	return EXIT_DONE;
+}
+
+bool context_is_mount(struct context *ctx, const char *word)
+{
+	unsigned n;
+
+	if (strchr(word, '/') || strcmp(word, ".") == 0 ||
+	    strcmp(word, "..") == 0)
+		return true;
+	if (key_find(word) || context_mounts(ctx) != EXIT_DONE)
+		return false;
+	return mounts_of_name(&ctx->mounts, word, &n) != NULL;
+}
+
+int context_no_answer(const struct mount *mount, int error,
+		      const struct client *client)
+{
+	const char *point = mount->point;
+
+	switch (-error) {
+	case EREMOTEIO:
+		say("%s: %s", point, client->error);
+		return EXIT_FAILED;
+	case ENOENT:
+		say("%s: no control socket %u.sock; if its daemon is gone, "
+		    "'umount -l %s' clears it",
+		    point, mount->id, point);
+		return EXIT_NO_ANSWER;
+	case ECONNREFUSED:
+		say("%s is dead: its daemon is gone; 'umount -l %s' clears it",
+		    point, point);
+		return EXIT_NO_ANSWER;
+	case ETIMEDOUT:
+		say("%s: the daemon does not answer", point);
+		return EXIT_NO_ANSWER;
+	case ECONNRESET:
+		say("%s: the daemon hung up", point);
+		return EXIT_NO_ANSWER;
+	case EPROTO:
+		say("%s: the daemon's answer makes no sense", point);
+		return EXIT_NO_ANSWER;
+	}
+	say("%s: %s", point, strerror(-error));
+	return EXIT_FAILED;
+}
+
+int context_open(struct context *ctx, const struct mount *mount,
+		 struct client *ret_client)
+{
+	int r = client_open(ret_client, mount, ctx->timeout_ms);
+
+	return r < 0 ? context_no_answer(mount, r, NULL) : EXIT_DONE;
+}
+
+int context_ask(const struct mount *mount, struct client *client,
+		const char *request, json_t **ret_answer)
+{
+	int r = client_ask(client, request, ret_answer);
+
+	return r < 0 ? context_no_answer(mount, r, client) : EXIT_DONE;
+}
+
+int context_ask_once(struct context *ctx, const struct mount *mount,
+		     const char *request, json_t **ret_answer)
+{
+	struct client client;
+	int code = context_open(ctx, mount, &client);
+
+	if (code != EXIT_DONE)
+		return code;
+	code = context_ask(mount, &client, request, ret_answer);
+	client_close(&client);
+	return code;
+}
+
+int context_stats(struct context *ctx, const struct mount *mount,
+		  json_t **ret_stats)
+{
+	json_t *answer, *stats;
+	int code = context_ask_once(ctx, mount, "stat", &answer);
+
+	if (code != EXIT_DONE)
+		return code;
+	stats = json_object_get(answer, "stats");
+	if (json_is_object(stats))
+		*ret_stats = json_incref(stats);
+	else
+		code = context_no_answer(mount, -EPROTO, NULL);
+	json_decref(answer);
+	return code;
+}
+
+uint64_t answer_number(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+const char *answer_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * foldctl list: one row for each mount, whatever state its daemon is in.
+ *
+ * All daemons are asked before the first answer is waited for, so that any
+ * number of hung ones cost the time limit once.
+ */
+#include "foldctl/table.h"
+#include "foldctl/term.h"
+#include "foldctl/verbs.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum column {
+	MOUNT,
+	SIZE,
+	LOGICAL,
+	RESIDENT,
+	SPILLED,
+	RATIO,
+	WORKERS,
+	CODEC,
+	STATE,
+	LIMIT,
+	FILES,
+	PID,
+	ID,
+	SOURCE,
+	OPTIONS
+};
+
+static const struct table_column columns[] = {
+	[MOUNT] = {"MOUNT", TABLE_TEXT, false, "where it is mounted"},
+	[SIZE] = {"SIZE", TABLE_BYTES, false,
+		  "most bytes of files, before compression"},
+	[LOGICAL] = {"LOGICAL", TABLE_BYTES, false,
+		     "bytes of files held, before compression"},
+	[RESIDENT] = {"RESIDENT", TABLE_BYTES, false,
+		      "RAM taken, everything counted"},
+	[SPILLED] = {"SPILLED", TABLE_BYTES, false,
+		     "bytes in the backing file"},
+	[RATIO] = {"RATIO", TABLE_RATIO, false,
+		   "LOGICAL / (RESIDENT + SPILLED): above 1 is a gain"},
+	[WORKERS] = {"WORKERS", TABLE_NUMBER, false, "threads that serve"},
+	[CODEC] = {"CODEC", TABLE_TEXT, false, "codec of new data"},
+	[STATE] = {"STATE", TABLE_TEXT, false,
+		   "ok, dead (daemon gone), silent (does not answer), "
+		   "unknown (no socket)"},
+	[LIMIT] = {"LIMIT", TABLE_BYTES, true, "most RAM it may take"},
+	[FILES] = {"FILES", TABLE_NUMBER, true, "inodes in use"},
+	[PID] = {"PID", TABLE_NUMBER, true, "process id of the daemon"},
+	[ID] = {"ID", TABLE_NUMBER, true,
+		"minor number of the device; names the socket"},
+	[SOURCE] = {"SOURCE", TABLE_TEXT, true, "name given at the mount"},
+	[OPTIONS] = {"OPTIONS", TABLE_TEXT, true, "options of the mount"},
+	{NULL},
+};
+
+static const struct verb_help help = {TABLE_HELP, columns};
+
+/* One mount that is asked. */
+struct asked {
+	struct client client;
+	int error; /* of asking, negative errno */
+};
+
+static void ask(struct context *ctx, const struct mount *mount,
+		struct asked *asked)
+{
+	asked->error = client_open(&asked->client, mount, ctx->timeout_ms);
+	if (asked->error < 0)
+		return;
+	asked->error = client_send(&asked->client, "stat");
+	if (asked->error < 0)
+		client_close(&asked->client);
+}
+
+static json_t *hear(struct asked *asked)
+{
+	json_t *answer = NULL;
+
+	if (asked->error < 0)
+		return NULL;
+	asked->error = client_receive(&asked->client, &answer);
+	client_close(&asked->client);
+	return answer;
+}
+
+static const char *state_of(int error)
+{
+	switch (-error) {
+	case 0:
+		return "ok";
+	case ECONNREFUSED:
+		return "dead";
+	case ETIMEDOUT:
+	case ECONNRESET:
+	case EPROTO:
+		return "silent";
+	}
+	return "unknown";
+}
+
+static const char *color_of(int error)
+{
+	return error == 0 ? "green" : error == -ECONNREFUSED ? "red" : "yellow";
+}
+
+static void add_numbers(struct table *t, const json_t *stats)
+{
+	uint64_t logical = answer_number(stats, "orig_data_size");
+	uint64_t resident = answer_number(stats, "mem_used_total");
+	uint64_t spilled = answer_number(stats, "bd_bytes");
+
+	table_number(t, SIZE, answer_number(stats, "size"));
+	table_number(t, LOGICAL, logical);
+	table_number(t, RESIDENT, resident);
+	table_number(t, SPILLED, spilled);
+	table_ratio(t, RATIO, logical, resident + spilled);
+	table_number(t, WORKERS, answer_number(stats, "workers"));
+	table_text(t, CODEC, answer_text(stats, "compress"));
+	table_number(t, LIMIT, answer_number(stats, "mem_limit"));
+	table_number(t, FILES, answer_number(stats, "inodes_used"));
+	table_number(t, PID, answer_number(stats, "pid"));
+}
+
+static void add_row(struct table *t, const struct mount *mount,
+		    struct asked *asked)
+{
+	json_t *answer = hear(asked);
+
+	table_row(t);
+	table_text(t, MOUNT, mount->point);
+	table_number(t, ID, mount->id);
+	table_text(t, SOURCE, mount->source);
+	table_text(t, OPTIONS, mount->options);
+	table_text(t, STATE, state_of(asked->error));
+	table_color(t, STATE, color_of(asked->error));
+	if (answer)
+		add_numbers(t, json_object_get(answer, "stats"));
+	json_decref(answer);
+}
+
+/* Below the table, on standard error, so that it disturbs no reader of it. */
+static void tell_the_dead(const struct mounts *mounts,
+			  const struct asked *asked)
+{
+	for (unsigned i = 0; i < mounts->n; i++)
+		if (asked[i].error == -ECONNREFUSED)
+			context_no_answer(&mounts->list[i], asked[i].error,
+					  NULL);
+}
+
+static int list(struct context *ctx, struct table *t)
+{
+	const struct mounts *mounts = &ctx->mounts;
+	struct asked *asked = calloc(mounts->n + 1, sizeof(*asked));
+	int r;
+
+	if (!asked)
+		die("%s", strerror(ENOMEM));
+	for (unsigned i = 0; i < mounts->n; i++)
+		if (!mounts->list[i].again)
+			ask(ctx, &mounts->list[i], &asked[i]);
+	for (unsigned i = 0; i < mounts->n; i++)
+		if (!mounts->list[i].again)
+			add_row(t, &mounts->list[i], &asked[i]);
+	r = table_print(t, stdout);
+	fflush(stdout);
+	tell_the_dead(mounts, asked);
+	free(asked);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int verb_list(struct context *ctx, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		TABLE_OPTIONS, CONTEXT_OPTIONS, {NULL}};
+	struct table_options options = {0};
+	struct table *t;
+	int c, code;
+
+	while ((c = getopt_long(argc, argv, TABLE_SHORT CONTEXT_SHORT, longs,
+				NULL)) != -1) {
+		if (table_option(&options, c, optarg))
+			continue;
+		code = context_option(ctx, c, optarg, &help);
+		if (code != CONTEXT_GO_ON)
+			return code;
+	}
+	if (optind < argc)
+		return context_usage(ctx, "%s: list takes no operand",
+				     argv[optind]);
+	code = context_mounts(ctx);
+	if (code != EXIT_DONE)
+		return code;
+	t = table_new("mounts", columns, &options);
+	if (!t)
+		return EXIT_USAGE;
+	code = list(ctx, t);
+	table_free(t);
+	return code;
+}

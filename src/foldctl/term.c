@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Output that was lost is an error; a reader that has gone away is not: it has
+ * seen what it wanted.
+ */
+#include "foldctl/term.h"
+#include "foldctl/exit.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool progress_shown;
+static bool stdout_was_closed;
+
+/* A file that is opened later must not become standard output. */
+static void fill_gaps(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+void term_setup(void)
+{
+	stdout_was_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
+	fill_gaps();
+	/* EPIPE instead of death, so that files and terminals are tidied. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* The other end of a pipe: an early flush may have met EPIPE already. */
+static bool reader_is_gone(void)
+{
+	struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
+}
+
+int term_finish(int code)
+{
+	int error;
+
+	progress_end();
+	if (stdout_was_closed) {
+		/* What errors say goes to standard error and needs no other. */
+		if (code == EXIT_DONE)
+			say("standard output is closed");
+		return code == EXIT_DONE ? EXIT_FAILED : code;
+	}
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	error = errno ? errno : EIO;
+	if (error == EPIPE || reader_is_gone())
+		return code;
+	say("standard output: %s", strerror(error));
+	return code == EXIT_DONE ? EXIT_FAILED : code;
+}
+
+static void vsay(const char *fmt, va_list args)
+{
+	progress_end();
+	fputs("foldctl: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+void say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsay(fmt, args);
+	va_end(args);
+	exit(EXIT_FAILED);
+}
+
+static bool is_dumb(void)
+{
+	const char *term = getenv("TERM");
+
+	return !term || strcmp(term, "dumb") == 0;
+}
+
+bool term_has_color(void)
+{
+	const char *no = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) && !is_dumb() && !(no && *no);
+}
+
+void progress(const char *fmt, ...)
+{
+	va_list args;
+
+	if (!isatty(STDERR_FILENO) || is_dumb())
+		return;
+	fputs("\r\033[K", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fflush(stderr);
+	progress_shown = true;
+}
+
+void progress_end(void)
+{
+	if (progress_shown)
+		fputs("\r\033[K", stderr);
+	progress_shown = false;
+}
