@@ -25,13 +25,22 @@
  *
  * What failed: {"ok":false,"errno":"EINVAL","error":"a sentence"}. Keys are
  * without the user.foldfs. prefix. A value is a number for counters and gauges,
- * a string for texts, a list of objects for tables.
+ * a string for texts, a list of objects for tables. Bytes that are not ASCII
+ * (of a mount point, say) are \u0080 to \u00ff, one for each byte.
+ *
+ * A `set` may take a while (workers that leave finish what they do); others are
+ * answered meanwhile. `stop` is answered before it begins; asked once more, it
+ * ends a mount that is in use.
  *
  * Who: by SO_PEERCRED root and the mount's owner may `set` and `stop`; everyone
- * may ask for what the extended attributes show to everyone. A client that
- * reads nothing, or is silent within a line, for FOLDFS_SOCKET_PATIENCE_S is
- * cut off; so is the oldest idle one when FOLDFS_SOCKET_CLIENTS_MAX are
- * connected. A line that is too long gets an answer, then the end.
+ * may ask for what the extended attributes show to everyone, so nobody in a
+ * mount without allow_other (EPERM). A client that reads nothing, or is silent
+ * within a line, for FOLDFS_SOCKET_PATIENCE_S is cut off; so is, when one more
+ * than FOLDFS_SOCKET_CLIENTS_MAX comes, the oldest idle one, strangers first. A
+ * line that is too long gets an answer (EMSGSIZE), then the end.
+ *
+ * The file is there from when the mount answers until its daemon ends. One that
+ * a killed daemon left behind refuses connections (ECONNREFUSED).
  */
 #ifndef FOLDFS_CONTROL_H
 #define FOLDFS_CONTROL_H
@@ -41,7 +50,7 @@
 #define FOLDFS_SOCKET_SUFFIX ".sock"
 
 #define FOLDFS_PROTOCOL 1
-/* A key, a blank and the longest value there is. */
+/* A key, a blank and the longest value there is; with the newline. */
 #define FOLDFS_REQUEST_MAX 8192
 /* More than monitors need; few enough to hold buffers for. */
 #define FOLDFS_SOCKET_CLIENTS_MAX 64

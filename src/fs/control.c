@@ -62,7 +62,7 @@ static void change(struct fs *fs, struct later_job *job)
 
 /* Whoever may write the file by its mode may not turn the knobs by that
  * alone: capabilities over files are none over the mount. */
-static bool may_change(const struct fs *fs, uid_t uid)
+bool control_may_change(const struct fs *fs, uid_t uid)
 {
 	return uid == 0 || uid == fs->owner;
 }
@@ -74,7 +74,7 @@ void control_setxattr(fuse_req_t req, const char *name, const char *value,
 	size_t name_n = strlen(name) + 1;
 	struct change *c;
 
-	if (!may_change(fs, fuse_req_ctx(req)->uid)) {
+	if (!control_may_change(fs, fuse_req_ctx(req)->uid)) {
 		reply_result(req, -EPERM);
 		return;
 	}

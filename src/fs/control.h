@@ -10,6 +10,8 @@
 #include "fs/state.h"
 
 void control_entry(const struct fs *fs, struct tree_entry *ret);
+/* Root and who mounted: all others may only look. */
+bool control_may_change(const struct fs *fs, uid_t uid);
 
 void control_getxattr(fuse_req_t req, const char *name, size_t size);
 void control_listxattr(fuse_req_t req, size_t size);

@@ -3,11 +3,13 @@
  * One mount from start to end.
  *
  * Built from the bottom up: engine, mount, crew, background threads; then the
- * kernel's INIT is waited for, which says that the mount answers. It ends when
- * the last worker has ended (the kernel closed the session) or was told to.
+ * kernel's INIT is waited for, which says that the mount answers; then comes
+ * the control socket. It ends when the last worker has ended (the kernel closed
+ * the session) or was told to.
  *
- * Ends in this order: signals (nobody asks any more), later (it changes the
- * crew), crew, tidy (workers wait for it), clones and mount, engine.
+ * Ends in this order: control socket (it asks the next two), signals (nobody
+ * asks any more), later (it changes the crew), crew, tidy (workers wait for
+ * it), clones and mount, engine.
  */
 #include "fs/fs.h"
 #include "base/clock.h"
@@ -19,6 +21,7 @@
 #include "fs/later.h"
 #include "fs/mount.h"
 #include "fs/signals.h"
+#include "fs/talk.h"
 #include "fs/tidy.h"
 #include "fs/worker.h"
 #include <errno.h>
@@ -101,7 +104,7 @@ static int wait_ready(struct fs *fs)
 	return 0;
 }
 
-static int start(struct fs *fs, struct signals *signals)
+static int start(struct fs *fs, struct signals *signals, struct talk *talk)
 {
 	int r;
 
@@ -122,11 +125,16 @@ static int start(struct fs *fs, struct signals *signals)
 		if (r)
 			failed(fs, "cannot start", r);
 	}
-	return r ? r : wait_ready(fs);
+	if (!r)
+		r = wait_ready(fs);
+	if (!r)
+		talk_start(talk);
+	return r;
 }
 
-static void stop(struct fs *fs, struct signals *signals)
+static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 {
+	talk_stop(talk);
 	signals_stop(signals);
 	later_stop(fs->later);
 	if (fs->crew)
@@ -147,6 +155,7 @@ int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
 {
 	struct fs *fs = heap_zalloc(1, sizeof(*fs));
 	struct signals signals;
+	struct talk talk;
 	int r;
 
 	if (!fs) {
@@ -161,13 +170,14 @@ int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
 	fs->ready_fd = -1;
 	workers_init(fs);
 	signals_block(&signals);
-	r = start(fs, &signals);
+	talk_prepare(&talk, fs, &signals);
+	r = start(fs, &signals, &talk);
 	if (!r) {
 		ready(arg);
 		crew_wait_ended(fs->crew);
 		r = atomic_load_explicit(&fs->error, memory_order_relaxed);
 	}
-	stop(fs, &signals);
+	stop(fs, &signals, &talk);
 	signals_restore(&signals);
 	heap_free(fs);
 	return r;

@@ -104,7 +104,10 @@ void later_stop(struct later *later)
 	worker_now = &me;
 	while ((job = take_first(later))) {
 		me.fd = job->fd;
-		reply_result(job->req, -EINTR);
+		if (job->req)
+			reply_result(job->req, -EINTR);
+		else
+			job->cancel(later->fs, job);
 		heap_free(job);
 	}
 	worker_now = NULL;
@@ -112,14 +115,26 @@ void later_stop(struct later *later)
 	heap_free(later);
 }
 
-void later_add(struct later *later, fuse_req_t req, struct later_job *job)
+static void put_last(struct later *later, struct later_job *job)
 {
 	job->next = NULL;
-	job->req = req;
-	job->fd = worker_now->fd;
 	lock_take(&later->lock);
 	*later->end = job;
 	later->end = &job->next;
 	lock_drop(&later->lock);
 	task_wake(later->task);
+}
+
+void later_add(struct later *later, fuse_req_t req, struct later_job *job)
+{
+	job->req = req;
+	job->fd = worker_now->fd;
+	put_last(later, job);
+}
+
+void later_post(struct later *later, struct later_job *job)
+{
+	job->req = NULL;
+	job->fd = -1;
+	put_last(later, job);
 }

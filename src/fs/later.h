@@ -6,6 +6,9 @@
  * itself), and what makes the kernel write back pages would wait for a WRITE
  * that only a worker can serve. The request stays open; its reply leaves by
  * the descriptor it was read from, which lives as long as the mount.
+ *
+ * A change that came by the control socket goes the same way, without a
+ * request: so there is one change at a time.
  */
 #ifndef SRC_FS_LATER_H
 #define SRC_FS_LATER_H
@@ -15,18 +18,22 @@
 /* First member of a job's own struct, heap_alloc()ed; freed when it has run. */
 struct later_job {
 	struct later_job *next;
-	fuse_req_t req;
+	fuse_req_t req; /* NULL: none, then there is a cancel */
 	int fd;
 	/* Carries it out and replies, in the background thread. */
 	void (*run)(struct fs *fs, struct later_job *job);
+	/* Instead of it, when the end came first. */
+	void (*cancel)(struct fs *fs, struct later_job *job);
 };
 
 /* Also drives workers=auto. -ENOMEM, -EAGAIN (no thread). */
 int later_start(struct fs *fs, struct later **ret) MUST_CHECK;
-/* What has not run yet is answered with EINTR. NULL is fine. */
+/* What has not run yet is answered with EINTR or cancelled. NULL is fine. */
 void later_stop(struct later *later);
 
 /* Hand over @job with its run filled in; from a worker. */
 void later_add(struct later *later, fuse_req_t req, struct later_job *job);
+/* The same with run and cancel, without a request; from any thread. */
+void later_post(struct later *later, struct later_job *job);
 
 #endif

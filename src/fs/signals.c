@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SIGINT, SIGTERM and SIGHUP end the mount.
+ * SIGINT, SIGTERM, SIGHUP and signals_ask() end the mount.
  *
  * A thread of its own: taking the mount away makes the kernel write back, so
  * it must be nobody that the workers wait for.
@@ -55,47 +55,69 @@ static bool end_softly(struct fs *fs, int signal)
 	return true;
 }
 
+/* The signal that came, or was asked for; 0: neither. */
+static int next_signal(struct signals *s)
+{
+	struct signalfd_siginfo info;
+	eventfd_t n;
+
+	if (eventfd_read(s->ask_fd, &n) == 0)
+		return SIGTERM;
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
+}
+
 static void *signals_main(void *arg)
 {
 	struct signals *s = arg;
-	struct pollfd fds[2] = {
-		{.fd = s->signal_fd, .events = POLLIN},
+	struct pollfd fds[] = {
 		{.fd = s->stop_fd, .events = POLLIN},
+		{.fd = s->signal_fd, .events = POLLIN},
+		{.fd = s->ask_fd, .events = POLLIN},
 	};
-	struct signalfd_siginfo info;
 	bool asked = false;
+	int signal;
 
 	pthread_setname_np(pthread_self(), "foldfs-signals");
 	for (;;) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			continue;
-		if (fds[1].revents)
+		if (fds[0].revents)
 			return NULL;
-		if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		signal = next_signal(s);
+		if (signal == 0)
 			continue;
 		if (asked)
 			crew_stop(s->fs->crew);
 		else
-			asked = end_softly(s->fs, (int)info.ssi_signo);
+			asked = end_softly(s->fs, signal);
 	}
+}
+
+static void close_descriptors(const struct signals *s)
+{
+	const int fds[] = {s->signal_fd, s->ask_fd, s->stop_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 }
 
 static int open_descriptors(struct signals *s)
 {
 	sigset_t set;
+	int r;
 
 	ours(&set);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signal_fd < 0)
-		return -errno;
+	s->ask_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (s->stop_fd < 0) {
-		int r = -errno;
-
-		close(s->signal_fd);
-		return r;
-	}
-	return 0;
+	if (s->signal_fd >= 0 && s->ask_fd >= 0 && s->stop_fd >= 0)
+		return 0;
+	r = -errno;
+	close_descriptors(s);
+	return r;
 }
 
 int signals_start(struct signals *s, struct fs *fs)
@@ -107,12 +129,16 @@ int signals_start(struct signals *s, struct fs *fs)
 	s->fs = fs;
 	r = -pthread_create(&s->thread, NULL, signals_main, s);
 	if (r) {
-		close(s->signal_fd);
-		close(s->stop_fd);
+		close_descriptors(s);
 		return r;
 	}
 	s->running = true;
 	return 0;
+}
+
+void signals_ask(struct signals *s)
+{
+	eventfd_write(s->ask_fd, 1);
 }
 
 void signals_stop(struct signals *s)
@@ -121,7 +147,6 @@ void signals_stop(struct signals *s)
 		return;
 	eventfd_write(s->stop_fd, 1);
 	pthread_join(s->thread, NULL);
-	close(s->signal_fd);
-	close(s->stop_fd);
+	close_descriptors(s);
 	s->running = false;
 }

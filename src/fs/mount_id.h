@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The number of a mount: the minor of its device, by the kernel's list. */
+#ifndef SRC_FS_MOUNT_ID_H
+#define SRC_FS_MOUNT_ID_H
+
+#include "base/compiler.h"
+
+/*
+ * Found by its mount point in @list (/proc/self/mountinfo), never by touching
+ * the mount. Of several that lie over one another it is the last. -ENOENT: no
+ * foldfs is mounted there; -errno: of opening the list.
+ */
+int mount_id(const char *list, const char *mountpoint,
+	     unsigned *ret_id) MUST_CHECK;
+
+#endif
