@@ -7,8 +7,8 @@
  * of them as one JSON object. The kind of a key (keys.def) says what its value
  * is: COUNTER, GAUGE: a decimal number; TEXT: a text; TABLE: a line for each
  * row, fields `name=value` with one blank between them (a list of objects in
- * JSON). Per-file keys are answered by name on any
- * regular file and are never listed, so that no copying tool carries them.
+ * JSON). Per-file keys are answered by name on any regular file and are never
+ * listed, so that no copying tool carries them.
  */
 #ifndef FOLDFS_KEYS_H
 #define FOLDFS_KEYS_H
