@@ -18,6 +18,7 @@
 #include "base/size.h"
 #include "fs/autoscale.h"
 #include "fs/knobs.h"
+#include "fs/latency.h"
 #include "fs/later.h"
 #include "fs/mount.h"
 #include "fs/signals.h"
@@ -115,6 +116,10 @@ static int start(struct fs *fs, struct signals *signals, struct talk *talk)
 	if (!fs->tally)
 		return failed(fs, "cannot start", -ENOMEM);
 	memset(fs->tally, 0, sizeof(*fs->tally));
+	/* Zeroes that nobody has written: only used rows take RAM. */
+	fs->latency = heap_zalloc(1, sizeof(*fs->latency));
+	if (!fs->latency)
+		return failed(fs, "cannot start", -ENOMEM);
 	r = start_engine(fs);
 	if (!r)
 		r = mount_open(fs);
@@ -146,6 +151,7 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 		crew_free(fs->crew);
 	autoscale_free(fs->autoscale);
 	engine_fini(&fs->engine);
+	heap_free(fs->latency);
 	heap_free(fs->tally);
 	if (fs->ready_fd >= 0)
 		close(fs->ready_fd);

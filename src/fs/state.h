@@ -28,6 +28,7 @@
 #define CONTROL_NODE UINT64_C(0xffffffff)
 
 struct fs;
+struct latency;
 struct later;
 struct tidy;
 struct autoscale;
@@ -75,6 +76,7 @@ struct fs {
 	const struct fs_config *config;
 	struct engine engine;
 	struct tally *tally;
+	struct latency *latency;
 	struct fuse_session *se;
 	int fuse_fd;
 	struct crew *crew;
@@ -101,6 +103,14 @@ extern _Thread_local struct worker *worker_now;
 static inline void count(struct worker *w, enum count column, uint64_t n)
 {
 	tally_add(w->fs->tally, w->slot, column, n);
+}
+
+/* The same of one slot. */
+static inline uint64_t count_of(const struct fs *fs, unsigned slot,
+				enum count column)
+{
+	return atomic_load_explicit(&fs->tally->row[slot].column[column],
+				    memory_order_relaxed);
 }
 
 #endif

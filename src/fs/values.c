@@ -5,6 +5,7 @@
 #include "base/page.h"
 #include "ctl/rows.h"
 #include "fs/knobs.h"
+#include "fs/latency.h"
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -114,12 +115,6 @@ static int sets_table(const struct engine *e, struct ctl_values *v)
 	return rows_take(&rows, &v->text[CTL_sets]);
 }
 
-static uint64_t row_count(const struct fs *fs, unsigned slot, enum count column)
-{
-	return atomic_load_explicit(&fs->tally->row[slot].column[column],
-				    memory_order_relaxed);
-}
-
 /* Each slot that has ever been up. */
 static int slots_table(const struct fs *fs, struct ctl_values *v)
 {
@@ -137,12 +132,11 @@ static int slots_table(const struct fs *fs, struct ctl_values *v)
 		rows_number(&rows, "slot", i);
 		rows_word(&rows, "state", crew_state_name(info.state));
 		rows_number(&rows, "thread", (uint64_t)info.tid);
-		rows_number(&rows, "requests",
-			    row_count(fs, i, COUNT_REQUESTS));
+		rows_number(&rows, "requests", count_of(fs, i, COUNT_REQUESTS));
 		rows_number(&rows, "bytes_in",
-			    row_count(fs, i, COUNT_BYTES_WRITTEN));
+			    count_of(fs, i, COUNT_BYTES_WRITTEN));
 		rows_number(&rows, "bytes_out",
-			    row_count(fs, i, COUNT_BYTES_READ));
+			    count_of(fs, i, COUNT_BYTES_READ));
 		rows_number(&rows, "stream_bytes", stream.held_bytes);
 		rows_number(&rows, "arena_bytes", stream.arena_bytes);
 		rows_number(&rows, "found_empty", stream.found_empty);
@@ -218,6 +212,8 @@ int values_collect(void *arg, struct ctl_values *ret)
 		r = slots_table(fs, &v);
 	if (!r)
 		r = contention_table(&v);
+	if (!r)
+		r = latency_values(fs, &v);
 	if (r)
 		ctl_values_fini(&v);
 	else

@@ -6,6 +6,7 @@
 #include "base/page.h"
 #include "fs/autoscale.h"
 #include "fs/knobs.h"
+#include "fs/latency.h"
 #include "fs/later.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
@@ -84,6 +85,8 @@ void fs_rig_up(struct fs_rig *rig)
 	fs->tally = heap_aligned(64, sizeof(*fs->tally));
 	invariant(fs->tally);
 	memset(fs->tally, 0, sizeof(*fs->tally));
+	fs->latency = heap_zalloc(1, sizeof(*fs->latency));
+	invariant(fs->latency);
 	workers_init(fs);
 	invariant(engine_init(&fs->engine, &rig->config) == 0);
 	open_session(rig);
@@ -113,6 +116,7 @@ void fs_rig_down(struct fs_rig *rig)
 	crew_free(fs->crew);
 	autoscale_free(fs->autoscale);
 	engine_fini(&fs->engine);
+	heap_free(fs->latency);
 	heap_free(fs->tally);
 	close(fs->ready_fd);
 	close(rig->kernel_fd);
