@@ -95,17 +95,25 @@ struct backing_config {
  * Open or create the file (0600, O_NOFOLLOW, O_DIRECT where it can be had) or
  * take the block device (O_EXCL). An old file of ours is emptied; its lock
  * (flock) keeps two mounts apart. On an error nothing has changed and @why says
- * it in a sentence that names the path: -EISDIR, -ELOOP, -EEXIST (not empty
- * and not ours, @force would), -EBUSY (in use), -EXDEV (on a foldfs mount),
- * -EINVAL (neither file nor block device; smaller than one segment),
- * -EOPNOTSUPP (built without encryption), and what open(2) says.
+ * it in a sentence that names the path: -EISDIR, -ELOOP, -EMLINK (has another
+ * name), -EEXIST (not empty and not ours, @force would), -EBUSY (in use),
+ * -EXDEV (on a foldfs mount), -EINVAL (neither file nor block device; smaller
+ * than one segment), -EOPNOTSUPP (built without encryption), -ENOMEM (RAM for
+ * not even one chunk), and what open(2) says.
  */
 int backing_open(struct backing *backing, const struct backing_config *config,
 		 char *why, size_t why_bytes) MUST_CHECK;
-/* The file of the arena's former life; takes @fd over. -EINVAL: not it. */
+/* The file of the arena's former life; takes @fd over if it succeeds, before or
+ * after the scan. -EINVAL: not it; -ENOMEM, what read(2) says. */
 int backing_open_again(struct backing *backing, int fd) MUST_CHECK;
-/* No extent is left: cut a file of ours to nothing and let it go. -EBUSY. */
+/* The descriptor, to be handed on to another life; -1: no file. */
+int backing_fd(const struct backing *backing);
+/* No extent is left: cut a file of ours to nothing and let it go. -EBUSY: there
+ * is one, or something is in flight, or somebody is in backing_read(). */
 int backing_close(struct backing *backing) MUST_CHECK;
+/* The end of a mount: the same with whatever is in it, which nobody will read
+ * or free again. Nothing is in flight. */
+void backing_abandon(struct backing *backing);
 bool backing_is_open(const struct backing *backing);
 /* A new cap; what is beyond stays until it is free. */
 void backing_set_most(struct backing *backing, uint64_t most_bytes);
@@ -115,8 +123,10 @@ void backing_set_most(struct backing *backing, uint64_t most_bytes);
 /*
  * Append a copy of @n_bytes to what will be written. The extent is not yet
  * readable; done() tells. -EAGAIN: all buffers are in flight, reap first;
- * -ENOSPC: the file is at its cap or the disk is full; -EIO: writing has been
- * stopped after too many errors; -ENODEV: no file. No heap call.
+ * -ENOSPC: the file is at its cap or the disk is full; -ENOMEM: no RAM for a
+ * segment's record; -EIO: writing has been stopped after too many errors;
+ * -ENODEV: no file. @n_bytes is neither 0 nor above BACKING_OBJECT_MAX. No heap
+ * call.
  */
 int backing_put(struct backing *backing, const struct extent_owner *owner,
 		uint16_t tag, unsigned kind, const void *data, size_t n_bytes,
@@ -147,8 +157,9 @@ struct extent_ref backing_ref(const struct backing *backing,
  */
 int backing_read(struct backing *backing, const struct extent_ref *ref,
 		 void *buf, struct extent_view *ret_view) MUST_CHECK;
-/* Where to read for it and what to do with the bytes when somebody else reads
- * them (io_uring): @ret_skip is where the extent begins in them. */
+/* Where to read for it when somebody else does (io_uring): @ret_skip is where
+ * the extent begins in the bytes, which backing_verify() wants whole. Whoever
+ * calls sees to it that the file is not closed meanwhile. */
 void backing_where(const struct backing *backing, const struct extent_ref *ref,
 		   int *ret_fd, uint64_t *ret_offset, size_t *ret_n,
 		   size_t *ret_skip);
@@ -197,11 +208,12 @@ enum backing_state {
 
 struct backing_stats {
 	enum backing_state state;
+	bool direct; /* without the page cache */
+	bool encrypted;
 	uint64_t file_bytes;    /* what the file takes on the disk */
 	uint64_t most_bytes;    /* its cap; 0: none */
 	uint64_t live_bytes;    /* extents with headers and rounding */
-	uint64_t payload_bytes; /* of them what owners asked for: since start,
-				 * put minus freed, rounded as names are */
+	uint64_t payload_bytes; /* of them what owners put, rounded as names */
 	uint64_t extents;
 	uint64_t segments, segments_reused;
 	uint64_t reads, read_bytes, writes, write_bytes; /* since start */
