@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* foldctl map: a picture of a file's pages, by tier and age, in the terminal. */
+#include "base/size.h"
+#include "foldctl/attr.h"
+#include "foldctl/page.h"
+#include "foldctl/picture.h"
+#include "foldctl/screen.h"
+#include "foldctl/term.h"
+#include "foldctl/verbs.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096
+/* Columns of the offset in front of each line. */
+#define OFFSET_WIDTH 11
+/* Lines around the picture: heading, blank, blank, legend, and a prompt. */
+#define OTHER_LINES 6
+#define LINES_MAX 32
+
+static const struct verb_help help = {
+	.options =
+		" -a, --ages           ages of the pages, 0 just touched to f "
+		"cold, not tiers\n"
+		" -J, --json           all cells that the daemon gives\n",
+};
+
+struct request {
+	bool ages, json;
+};
+
+static int parse(struct context *ctx, int argc, char **argv,
+		 struct request *req)
+{
+	static const struct option longopts[] = {
+		{"ages", no_argument, NULL, 'a'},
+		{"json", no_argument, NULL, 'J'},
+		CONTEXT_OPTIONS,
+		{NULL, 0, NULL, 0},
+	};
+	int option, r = CONTEXT_GO_ON;
+
+	while (r == CONTEXT_GO_ON &&
+	       (option = getopt_long(argc, argv, "aJ" CONTEXT_SHORT, longopts,
+				     NULL)) != -1) {
+		if (option == 'a')
+			req->ages = true;
+		else if (option == 'J')
+			req->json = true;
+		else
+			r = context_option(ctx, option, optarg, &help);
+	}
+	if (r == CONTEXT_GO_ON && optind + 1 != argc)
+		r = context_usage(ctx, "one file is needed");
+	return r;
+}
+
+static int print_json(const char *path, const struct picture *p)
+{
+	json_t *object = json_pack("{s:s, s:I, s:I, s:s, s:s}", "path", path,
+				   "pages", (json_int_t)p->pages, "cell",
+				   (json_int_t)p->cell_pages, "tiers", p->tier,
+				   "ages", p->age);
+	int r = -1;
+
+	if (object)
+		r = json_dumpf(object, stdout, JSON_INDENT(3));
+	putchar('\n');
+	json_decref(object);
+	if (!object)
+		say("%s: its name is not UTF-8 and cannot be JSON", path);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* What is young is bright, what is cold is dim. */
+static void put_cell(struct page *page, const struct request *req, char tier,
+		     char age)
+{
+	const char *shade = age < '4' && age >= '0'     ? "1;"
+			    : age >= '8' && tier != '.' ? "2;"
+							: "";
+	char color[16];
+
+	snprintf(color, sizeof(color), "%s%s", shade, picture_tier_color(tier));
+	page_color(page, color);
+	page_put(page, "%c", req->ages && tier != '.' ? age : tier);
+}
+
+static void put_lines(struct page *page, const struct request *req,
+		      const struct picture *p, unsigned across)
+{
+	char size[SIZE_TEXT_MAX];
+
+	for (unsigned i = 0; i < p->n; i++) {
+		if (i % across == 0) {
+			if (i)
+				page_newline(page);
+			page_put(page, "%10s ",
+				 size_format(i * p->cell_pages * PAGE_BYTES,
+					     size));
+		}
+		put_cell(page, req, p->tier[i], p->age[i]);
+		if (i + 1 == p->n || (i + 1) % across == 0)
+			page_color(page, NULL);
+	}
+	page_newline(page);
+}
+
+static void put_legend(struct page *page, const struct request *req,
+		       const struct picture *p)
+{
+	char size[SIZE_TEXT_MAX];
+
+	for (const char *tier = FOLDFS_MAP_TIERS; *tier; tier++) {
+		page_color(page, picture_tier_color(*tier));
+		page_put(page, "%c", *tier);
+		page_color(page, NULL);
+		page_put(page, " %s  ", picture_tier_name(*tier));
+	}
+	page_newline(page);
+	page_put(page, "One character is %" PRIu64 " page%s (%s)%s.",
+		 p->cell_pages, p->cell_pages == 1 ? "" : "s",
+		 size_format(p->cell_pages * PAGE_BYTES, size),
+		 req->ages     ? ", 0 just touched to f cold"
+		 : page->color ? ", bright if young, dim if cold"
+			       : "");
+	page_newline(page);
+}
+
+static int print_picture(const char *path, const struct request *req,
+			 struct picture *p)
+{
+	struct screen_size size = screen_size();
+	unsigned width = size.width < 24 ? 24 : size.width;
+	unsigned across = width - OFFSET_WIDTH;
+	unsigned lines =
+		size.height > OTHER_LINES + 2 ? size.height - OTHER_LINES : 2;
+	struct page page;
+	char text[SIZE_TEXT_MAX];
+
+	if (lines > LINES_MAX)
+		lines = LINES_MAX;
+	/* A power of two in a line makes offsets that can be read. */
+	while (across & (across - 1))
+		across &= across - 1;
+	picture_shrink(p, across * lines);
+	page_init(&page, PAGE_LOG, width, UINT32_MAX, term_has_color());
+	page_put(&page, "%s: %s, %" PRIu64 " page%s", path,
+		 size_format(p->pages * PAGE_BYTES, text), p->pages,
+		 p->pages == 1 ? "" : "s");
+	page_newline(&page);
+	if (p->n)
+		put_lines(&page, req, p, across);
+	put_legend(&page, req, p);
+	return page_print(&page) < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int verb_map(struct context *ctx, int argc, char **argv)
+{
+	char text[2 * FOLDFS_MAP_CELLS_MAX + 128];
+	struct request req = {0};
+	struct picture picture;
+	const char *path;
+	struct stat st;
+	int r = parse(ctx, argc, argv, &req);
+
+	if (r != CONTEXT_GO_ON)
+		return r;
+	path = argv[optind];
+	r = attr_stat(ctx, path, &st);
+	if (r != EXIT_DONE)
+		return r;
+	r = attr_get(path, FOLDFS_FILE_MAP, text, sizeof(text));
+	if (r == 0)
+		r = picture_parse(text, &picture);
+	if (r < 0) {
+		say("%s: %s", path,
+		    r == -ENODATA && !S_ISREG(st.st_mode) ? "not a regular file"
+							  : strerror(-r));
+		return EXIT_FAILED;
+	}
+	return req.json ? print_json(path, &picture)
+			: print_picture(path, &req, &picture);
+}
