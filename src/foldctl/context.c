@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define TIMEOUT_MAX_S 86400
+/* For changes, once the daemon is known to be alive. */
+#define PATIENCE_MS 600000
 
 static int take_timeout(struct context *ctx, const char *argument)
 {
@@ -43,6 +45,39 @@ int context_option(struct context *ctx, int option, const char *argument,
 	/* getopt_long() has said what is wrong. */
 	fprintf(stderr, "Try 'foldctl %s --help'.\n", ctx->verb->name);
 	return EXIT_USAGE;
+}
+
+int context_getopt(struct context *ctx, int argc, char **argv,
+		   const struct verb_help *help, struct table_options *table,
+		   const char **ret_number)
+{
+	static const struct option longs[] = {
+		TABLE_OPTIONS, CONTEXT_OPTIONS, {NULL}};
+	static const struct option no_table[] = {CONTEXT_OPTIONS, {NULL}};
+	char shorts[64] = CONTEXT_SHORT;
+	int c;
+
+	if (table)
+		strcat(shorts, TABLE_SHORT);
+	if (ret_number) {
+		*ret_number = NULL;
+		strcat(shorts, "0::1::2::3::4::5::6::7::8::9::");
+	}
+	while ((c = getopt_long(argc, argv, shorts, table ? longs : no_table,
+				NULL)) != -1) {
+		int code;
+
+		if (ret_number && c >= '0' && c <= '9') {
+			*ret_number = argv[optind - 1];
+			continue;
+		}
+		if (table && table_option(table, c, optarg))
+			continue;
+		code = context_option(ctx, c, optarg, help);
+		if (code != CONTEXT_GO_ON)
+			return code;
+	}
+	return CONTEXT_GO_ON;
 }
 
 int context_usage(const struct context *ctx, const char *fmt, ...)
@@ -158,6 +193,14 @@ bool context_is_mount(struct context *ctx, const char *word)
 	return mounts_of_name(&ctx->mounts, word, &n) != NULL;
 }
 
+int context_take_mount(struct context *ctx, int argc, char **argv,
+		       const struct mount **ret_mount)
+{
+	bool named = optind < argc && context_is_mount(ctx, argv[optind]);
+
+	return context_mount(ctx, named ? argv[optind++] : NULL, ret_mount);
+}
+
 int context_no_answer(const struct mount *mount, int error,
 		      const struct client *client)
 {
@@ -215,6 +258,31 @@ int context_ask_once(struct context *ctx, const struct mount *mount,
 	if (code != EXIT_DONE)
 		return code;
 	code = context_ask(mount, &client, request, ret_answer);
+	client_close(&client);
+	return code;
+}
+
+int context_ask_patiently(struct context *ctx, const struct mount *mount,
+			  const char *request)
+{
+	struct client client;
+	json_t *answer;
+	int code = context_open(ctx, mount, &client);
+
+	if (code != EXIT_DONE)
+		return code;
+	/* A daemon that hangs is told from one that works by whether it greets;
+	 * the change itself may wait for requests that are under way. */
+	code = context_ask(mount, &client, "hello", &answer);
+	if (code == EXIT_DONE) {
+		json_decref(answer);
+		progress("%s: waiting for the daemon", mount->point);
+		client.timeout_ms = PATIENCE_MS;
+		code = context_ask(mount, &client, request, &answer);
+		progress_end();
+	}
+	if (code == EXIT_DONE)
+		json_decref(answer);
 	client_close(&client);
 	return code;
 }

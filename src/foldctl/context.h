@@ -45,13 +45,28 @@ struct verb_help {
 int context_option(struct context *ctx, int option, const char *argument,
 		   const struct verb_help *help);
 
+struct table_options;
+/*
+ * The whole switch for verbs that have no options of their own: CONTEXT_GO_ON
+ * and optind at the first operand, or the exit code. @table may be NULL: makes
+ * no table. With @ret_number one operand may be as -2, which getopt_long()
+ * would take for options: it is given there (else NULL), not left in argv.
+ */
+int context_getopt(struct context *ctx, int argc, char **argv,
+		   const struct verb_help *help, struct table_options *table,
+		   const char **ret_number) MUST_CHECK;
+
 /* Read the list of mounts if that was not done yet. */
 int context_mounts(struct context *ctx) MUST_CHECK;
 /* The mount that @word names (path, id or source); NULL: the only one. */
 int context_mount(struct context *ctx, const char *word,
 		  const struct mount **ret_mount) MUST_CHECK;
-/* Whether the first operand of a verb names a mount and is not a key. */
+/* Whether the first operand of a verb is to name a mount and is not a key. */
 bool context_is_mount(struct context *ctx, const char *word);
+/* The mount that [MOUNT] as the next operand names, which is then taken;
+ * else the only one. */
+int context_take_mount(struct context *ctx, int argc, char **argv,
+		       const struct mount **ret_mount) MUST_CHECK;
 
 /* client_open() and client_ask() that say what failed, as an exit code. */
 int context_open(struct context *ctx, const struct mount *mount,
@@ -61,6 +76,9 @@ int context_ask(const struct mount *mount, struct client *client,
 /* Both and a close, for one question. */
 int context_ask_once(struct context *ctx, const struct mount *mount,
 		     const char *request, json_t **ret_answer) MUST_CHECK;
+/* A change: as long as it takes, which may be until workers have finished. */
+int context_ask_patiently(struct context *ctx, const struct mount *mount,
+			  const char *request) MUST_CHECK;
 /* All keys of a mount: the object behind "stats". */
 int context_stats(struct context *ctx, const struct mount *mount,
 		  json_t **ret_stats) MUST_CHECK;

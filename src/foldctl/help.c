@@ -19,16 +19,11 @@ static int help_of(struct context *ctx, char **argv, const char *name)
 
 int verb_help(struct context *ctx, int argc, char **argv)
 {
-	static const struct option longs[] = {CONTEXT_OPTIONS, {NULL}};
 	static const struct verb_help help = {NULL, NULL};
-	int c, code;
+	int code = context_getopt(ctx, argc, argv, &help, NULL, NULL);
 
-	while ((c = getopt_long(argc, argv, CONTEXT_SHORT, longs, NULL)) !=
-	       -1) {
-		code = context_option(ctx, c, optarg, &help);
-		if (code != CONTEXT_GO_ON)
-			return code;
-	}
+	if (code != CONTEXT_GO_ON)
+		return code;
 	if (argc - optind > 1)
 		return context_usage(ctx, "%s: help takes one verb",
 				     argv[optind + 1]);

@@ -72,7 +72,6 @@ const char *key_value(const char *name, const json_t *value, bool exact,
 		      char text[KEY_VALUE_MAX])
 {
 	const struct key *key = key_find(name);
-	char *json;
 
 	*text = '\0';
 	if (json_is_string(value)) {
@@ -80,10 +79,10 @@ const char *key_value(const char *name, const json_t *value, bool exact,
 	} else if (json_is_integer(value)) {
 		number_text(key && !exact ? key->unit : "NONE",
 			    (uint64_t)json_integer_value(value), text);
-	} else if (value) {
-		json = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-		snprintf(text, KEY_VALUE_MAX, "%s", json ? json : "");
-		free(json);
+	} else if (json_is_array(value)) {
+		snprintf(text, KEY_VALUE_MAX, "%zu row%s",
+			 json_array_size(value),
+			 json_array_size(value) == 1 ? "" : "s");
 	}
 	return text;
 }

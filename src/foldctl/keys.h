@@ -23,8 +23,8 @@ const struct key *key_find(const char *name);
 const char *key_near(const char *name);
 
 #define KEY_VALUE_MAX 4096
-/* A value for people ("1.5 GiB", "3 pages"), or with @exact as it is. Lists
- * and objects as JSON. Returns @text. */
+/* A value for people ("1.5 GiB", "3 pages"), or with @exact as it is. Of a
+ * table how many rows it has. Returns @text. */
 const char *key_value(const char *name, const json_t *value, bool exact,
 		      char text[KEY_VALUE_MAX]);
 

@@ -57,8 +57,6 @@ static const struct table_column columns[] = {
 	{NULL},
 };
 
-static const struct verb_help help = {TABLE_HELP, columns};
-
 /* One mount that is asked. */
 struct asked {
 	struct client client;
@@ -167,7 +165,7 @@ static int list(struct context *ctx, struct table *t)
 		if (!mounts->list[i].again)
 			add_row(t, &mounts->list[i], &asked[i]);
 	r = table_print(t, stdout);
-	fflush(stdout);
+	term_flush();
 	tell_the_dead(mounts, asked);
 	free(asked);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
@@ -175,20 +173,13 @@ static int list(struct context *ctx, struct table *t)
 
 int verb_list(struct context *ctx, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		TABLE_OPTIONS, CONTEXT_OPTIONS, {NULL}};
+	static const struct verb_help help = {TABLE_HELP, columns};
 	struct table_options options = {0};
 	struct table *t;
-	int c, code;
+	int code = context_getopt(ctx, argc, argv, &help, &options, NULL);
 
-	while ((c = getopt_long(argc, argv, TABLE_SHORT CONTEXT_SHORT, longs,
-				NULL)) != -1) {
-		if (table_option(&options, c, optarg))
-			continue;
-		code = context_option(ctx, c, optarg, &help);
-		if (code != CONTEXT_GO_ON)
-			return code;
-	}
+	if (code != CONTEXT_GO_ON)
+		return code;
 	if (optind < argc)
 		return context_usage(ctx, "%s: list takes no operand",
 				     argv[optind]);

@@ -15,11 +15,30 @@ static bool is_help(const char *word)
 	return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 }
 
+/* --timeout may stand before the verb too: it then goes behind it. */
+static bool is_timeout(int argc, char **argv)
+{
+	return argc > 3 && strcmp(argv[1], "--timeout") == 0 &&
+	       argv[3][0] != '-';
+}
+
+static void move_verb_first(char **argv)
+{
+	char *verb = argv[3];
+
+	argv[3] = argv[2];
+	argv[2] = argv[1];
+	argv[1] = verb;
+}
+
 static int run(struct context *ctx, int argc, char **argv)
 {
 	const char *near = NULL;
-	bool named = argc > 1 && argv[1][0] != '-';
+	bool named;
 
+	if (is_timeout(argc, argv))
+		move_verb_first(argv);
+	named = argc > 1 && argv[1][0] != '-';
 	if (argc > 1 && is_version(argv[1])) {
 		printf("foldctl %s\n", FOLDFS_VERSION);
 		return EXIT_DONE;

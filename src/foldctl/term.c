@@ -17,6 +17,7 @@
 
 static bool progress_shown;
 static bool stdout_was_closed;
+static int lost; /* why the first output that was lost was */
 
 /* A file that is opened later must not become standard output. */
 static void fill_gaps(void)
@@ -46,25 +47,28 @@ static bool reader_is_gone(void)
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
 }
 
+void term_flush(void)
+{
+	errno = 0;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && lost == 0)
+		lost = errno ? errno : EIO;
+}
+
 int term_finish(int code)
 {
-	int error;
+	const char *why = NULL;
 
 	progress_end();
-	if (stdout_was_closed) {
-		/* What errors say goes to standard error and needs no other. */
-		if (code == EXIT_DONE)
-			say("standard output is closed");
-		return code == EXIT_DONE ? EXIT_FAILED : code;
-	}
-	errno = 0;
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	term_flush();
+	if (stdout_was_closed)
+		why = "closed";
+	else if (lost && lost != EPIPE && !reader_is_gone())
+		why = strerror(lost);
+	/* After an error nobody waits for output. */
+	if (!why || code != EXIT_DONE)
 		return code;
-	error = errno ? errno : EIO;
-	if (error == EPIPE || reader_is_gone())
-		return code;
-	say("standard output: %s", strerror(error));
-	return code == EXIT_DONE ? EXIT_FAILED : code;
+	say("standard output: %s", why);
+	return EXIT_FAILED;
 }
 
 static void vsay(const char *fmt, va_list args)

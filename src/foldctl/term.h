@@ -11,6 +11,8 @@
 
 /* Before anything is printed. */
 void term_setup(void);
+/* Print now what was printed so far: before standard error is used. */
+void term_flush(void);
 /* The exit code: @code, or EXIT_FAILED when output was lost. */
 int term_finish(int code);
 
