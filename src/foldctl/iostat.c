@@ -37,31 +37,35 @@ static bool is_number(const char *word)
 	       *word != '.';
 }
 
-/* [INTERVAL [COUNT]] [MOUNT] */
+/* Take operand @*at if it is a word that names a mount. */
+static void parse_mount(int argc, char **argv, int *at, struct request *req)
+{
+	if (!req->mount && *at < argc && !is_number(argv[*at]))
+		req->mount = argv[(*at)++];
+}
+
+/* [MOUNT] [INTERVAL [COUNT]], or the mount behind them. */
 static int parse_operands(const struct context *ctx, int argc, char **argv,
 			  struct request *req)
 {
 	int at = optind;
 
-	if (at < argc && is_number(argv[at])) {
-		if (!interval_parse(argv[at], &req->interval_ns))
-			return context_usage(ctx,
-					     "\"%s\" is no number of seconds",
-					     argv[at]);
-		at++;
-		if (at < argc && is_number(argv[at])) {
-			req->count = strtoull(argv[at], NULL, 10);
-			if (req->count == 0 || strchr(argv[at], '.'))
-				return context_usage(
-					ctx, "\"%s\" is no number of lines",
-					argv[at]);
-			at++;
-		}
-	} else {
+	parse_mount(argc, argv, &at, req);
+	if (at == argc)
 		req->count = 1;
+	else if (!interval_parse(argv[at], &req->interval_ns))
+		return context_usage(ctx, "\"%s\" is no number of seconds",
+				     argv[at]);
+	else
+		at++;
+	if (at < argc && is_number(argv[at])) {
+		req->count = strtoull(argv[at], NULL, 10);
+		if (req->count == 0 || strchr(argv[at], '.'))
+			return context_usage(
+				ctx, "\"%s\" is no number of lines", argv[at]);
+		at++;
 	}
-	if (at < argc)
-		req->mount = argv[at++];
+	parse_mount(argc, argv, &at, req);
 	if (at < argc)
 		return context_usage(ctx, "\"%s\" is one operand too many",
 				     argv[at]);

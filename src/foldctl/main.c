@@ -2,6 +2,7 @@
 /* foldctl: finds the verb and lets it run. */
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,6 +62,8 @@ int main(int argc, char **argv)
 	struct context ctx = {.timeout_ms = CLIENT_TIMEOUT_MS};
 	int code;
 
+	/* Names are shown as the terminal has them; numbers stay plain. */
+	setlocale(LC_CTYPE, "");
 	term_setup();
 	if (argc > 0)
 		argv[0] = name;

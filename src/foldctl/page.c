@@ -114,23 +114,33 @@ static void clear_rest(struct page *page)
 		append_text(page, "\033[K");
 }
 
+static void begin_line(struct page *page, unsigned row)
+{
+	char text[32];
+
+	page->row = row;
+	page->column = 0;
+	if (page->kind != PAGE_SCREEN || row >= page->height)
+		return;
+	snprintf(text, sizeof(text), "\033[%uH", row + 1);
+	append_text(page, text);
+}
+
 void page_newline(struct page *page)
 {
 	if (page->row < page->height) {
 		clear_rest(page);
 		if (page->kind == PAGE_LOG)
 			append_text(page, "\n");
-		else if (page->row + 1 < page->height)
-			append_text(page, "\r\n");
 	}
-	page->row++;
-	page->column = 0;
+	begin_line(page, page->row + 1);
 }
 
-void page_down_to(struct page *page, unsigned row)
+void page_go_to(struct page *page, unsigned row)
 {
 	while (page->row < row)
 		page_newline(page);
+	begin_line(page, row);
 }
 
 int page_print(struct page *page)
@@ -138,9 +148,9 @@ int page_print(struct page *page)
 	int r = 0;
 
 	if (page->kind == PAGE_SCREEN && page->row < page->height) {
-		clear_rest(page);
-		if (page->row + 1 < page->height)
-			append_text(page, "\r\n\033[J");
+		page_newline(page);
+		if (page->row < page->height)
+			append_text(page, "\033[J");
 	}
 	errno = 0;
 	fwrite(page->text, 1, page->n, stdout);

@@ -37,8 +37,8 @@ void page_put(struct page *page, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void page_color(struct page *page, const char *sgr);
 /* The rest of the line is empty. */
 void page_newline(struct page *page);
-/* Empty lines up to line @row. */
-void page_down_to(struct page *page, unsigned row);
+/* To the beginning of line @row; lines that are passed over are empty. */
+void page_go_to(struct page *page, unsigned row);
 
 /* Write it to standard output and give it up. 0 or a negative errno. */
 int page_print(struct page *page) MUST_CHECK;

@@ -16,24 +16,18 @@
 /* Columns of what stands behind a bar. */
 #define BEHIND_BAR 38
 #define ROWS_MAX 256
+/* Lines from which one is spent on what the keys do. */
+#define KEYS_LEAST 5
 
 static uint64_t number(const struct top_view *view, const char *key)
 {
 	return sample_number(view->to, key);
 }
 
-static bool has(const struct top_view *view, const char *key)
-{
-	return json_object_get(view->to->stats, key) != NULL;
-}
-
 static void put_heading(struct page *page, const char *text)
 {
 	page_color(page, HEADING);
-	page_put(page, "%-*s",
-		 page->color && page->width < BAR_MOST * 2 ? (int)page->width
-							   : 0,
-		 text);
+	page_put(page, "%-*s", page->color ? (int)page->width : 0, text);
 	page_color(page, NULL);
 	page_newline(page);
 }
@@ -61,14 +55,15 @@ static void put_title(const struct top_view *view, struct page *page)
 	page_put(page, "  %s  %" PRIu64 " worker%s  up ", codec ? codec : "?",
 		 workers, workers == 1 ? "" : "s");
 	put_uptime(page, number(view, "uptime"));
+	if (!view->from->stats)
+		page_put(page, "  (rates since then)");
 	page_newline(page);
 }
 
 /* --- bars --- */
 
-static void put_bar(const struct top_view *view UNUSED, struct page *page,
-		    const char *label, const struct page_part *parts,
-		    unsigned n, uint64_t whole)
+static void put_bar(struct page *page, const char *label,
+		    const struct page_part *parts, unsigned n, uint64_t whole)
 {
 	unsigned width = LABEL_WIDTH + BEHIND_BAR + 10;
 
@@ -103,7 +98,7 @@ static void put_ram(const struct top_view *view, struct page *page)
 					  {tables, '+', "36"}};
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
 
-	put_bar(view, page, "RAM", parts, 2, number(view, "mem_limit"));
+	put_bar(page, "RAM", parts, 2, number(view, "mem_limit"));
 	put_share(page, used, number(view, "mem_limit"));
 	page_newline(page);
 	page_put(page, "%*s| data %s  + tables %s  most so far %s",
@@ -118,7 +113,7 @@ static void put_logical(const struct top_view *view, struct page *page)
 	uint64_t held = number(view, "orig_data_size");
 	const struct page_part part = {held, '|', "34"};
 
-	put_bar(view, page, "LOGICAL", &part, 1, number(view, "size"));
+	put_bar(page, "LOGICAL", &part, 1, number(view, "size"));
 	put_share(page, held, number(view, "size"));
 	if (held)
 		page_put(page, " %5.1fx", sample_ratio(view->to));
@@ -140,11 +135,23 @@ static void put_pages(const struct top_view *view, struct page *page)
 		{spilled, 's', "34"},
 	};
 
-	put_bar(view, page, "PAGES", parts, 4, all);
+	put_bar(page, "PAGES", parts, 4, all);
 	page_put(page, " c packed %u%%  f fill %u%%  r raw %u%%",
 		 percent(packed, all), percent(fill, all), percent(raw, all));
 	if (spilled)
 		page_put(page, "  s %u%%", percent(spilled, all));
+	page_newline(page);
+}
+
+static void put_spilled(const struct top_view *view, struct page *page)
+{
+	struct page_part part = {number(view, "spilled_bytes"), '|', "35"};
+	uint64_t limit = number(view, "spill_limit");
+
+	if (limit == 0)
+		return;
+	put_bar(page, "SPILLED", &part, 1, limit);
+	put_share(page, part.amount, limit);
 	page_newline(page);
 }
 
@@ -262,20 +269,20 @@ static size_t rows_to_show(const json_t *slots, const json_t **rows, size_t cap)
 	return n;
 }
 
-/* Down to line @last at most; what there is no room for is counted. */
-static void put_workers(const struct top_view *view, struct page *page,
-			unsigned last)
+/* What there is no room for is counted. */
+static void put_workers(const struct top_view *view, struct page *page)
 {
 	const json_t *rows[ROWS_MAX];
 	size_t n =
 		rows_to_show(sample_table(view->to, "slots"), rows, ROWS_MAX);
 
-	if (n == 0 || page->row + 2 > last)
+	if (n == 0 || page->row + 2 > page->height)
 		return;
 	put_heading(page, "WORKER STATE      THREAD     PER S   WRITTEN/S"
 			  "       READ/S     STREAM");
 	for (size_t i = 0; i < n; i++) {
-		if (i == ROWS_MAX || (page->row + 1 >= last && i + 1 < n)) {
+		if (i == ROWS_MAX ||
+		    (page->row + 1 >= page->height && i + 1 < n)) {
 			page_put(page, "and %zu more", n - i);
 			page_newline(page);
 			return;
@@ -293,34 +300,34 @@ static void put_gap(struct page *page)
 		page_newline(page);
 }
 
-void top_view_put(const struct top_view *view, struct page *page)
+static void put_all(const struct top_view *view, struct page *page)
 {
-	bool keys = page->kind == PAGE_SCREEN && page->height > 4;
-	unsigned last = keys ? page->height - 1 : page->height;
-
 	put_title(view, page);
 	put_gap(page);
 	put_ram(view, page);
 	put_logical(view, page);
 	put_pages(view, page);
-	if (has(view, "spilled_bytes") && number(view, "spill_limit")) {
-		const struct page_part part = {number(view, "spilled_bytes"),
-					       '|', "35"};
-
-		put_bar(view, page, "SPILLED", &part, 1,
-			number(view, "spill_limit"));
-		put_share(page, part.amount, number(view, "spill_limit"));
-		page_newline(page);
-	}
+	put_spilled(view, page);
 	put_gap(page);
 	put_ops(view, page);
 	if (view->workers) {
 		put_gap(page);
-		put_workers(view, page, last);
+		put_workers(view, page);
 	}
-	if (!keys)
+}
+
+void top_view_put(const struct top_view *view, struct page *page)
+{
+	unsigned height = page->height;
+
+	if (page->kind != PAGE_SCREEN || height < KEYS_LEAST) {
+		put_all(view, page);
 		return;
-	page_down_to(page, last);
+	}
+	page->height = height - 1;
+	put_all(view, page);
+	page->height = height;
+	page_go_to(page, height - 1);
 	page_put(page, "%s",
 		 view->message ? view->message
 			       : "q quit  1 workers  + - one worker more, "
