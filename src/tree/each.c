@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Walking over all bodies while the tree goes on changing.
+ * Walking over all bodies while the tree goes on changing, and coming back to
+ * one file by its number.
  *
  * A walk pins the one body it is at. Whoever would free a pinned body leaves
  * that to the walk: it sets `dead`, and the last pin on the body frees it. A
@@ -97,4 +98,51 @@ void tree_each_body(struct tree *t, unsigned row,
 			if (!go_on)
 				return;
 		}
+}
+
+/* As pin_one(), for regular files alone. */
+static bool pin_regular(struct tree *t, uint32_t ix, struct pin *p,
+			struct file *ret)
+{
+	bool live;
+
+	if (!table_is_used(t->arena, TABLE_INODES, ix))
+		return false;
+	rwlock_read(&t->lock);
+	live = S_ISREG(inode_mode(inode_at(t, ix)));
+	if (live)
+		pin(t, p, ix, false);
+	rwlock_read_end(&t->lock);
+	if (live)
+		*ret = inode_file(t, ix);
+	return live;
+}
+
+void tree_each_file(struct tree *t, unsigned row,
+		    bool (*visit)(void *arg, struct file file), void *arg)
+{
+	struct file file;
+	struct pin p;
+	bool go_on = true;
+
+	for (uint32_t ix = 1; go_on && ix < table_end(t->arena, TABLE_INODES);
+	     ix++) {
+		if (!pin_regular(t, ix, &p, &file))
+			continue;
+		go_on = visit(arg, file);
+		unpin(t, row, &p);
+	}
+}
+
+bool tree_with_file(struct tree *t, unsigned row, uint32_t ix,
+		    void (*call)(void *arg, struct file file), void *arg)
+{
+	struct file file;
+	struct pin p;
+
+	if (!pin_regular(t, ix, &p, &file))
+		return false;
+	call(arg, file);
+	unpin(t, row, &p);
+	return true;
 }

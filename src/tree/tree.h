@@ -193,10 +193,19 @@ void tree_op_done(struct tree *tree, uint64_t op);
 /*
  * Call @visit for the body of every inode and xattr record, one after the
  * other, each held so that it cannot go under it, the tree's lock not held.
- * Stops when visit returns false. For compaction and, later, writeback.
+ * Stops when visit returns false. For compaction.
  */
 void tree_each_body(struct tree *tree, unsigned row,
 		    bool (*visit)(void *arg, struct file file), void *arg);
+/* The same for the contents of regular files alone: for what goes to disk. What
+ * the tree keeps for itself (xattrs, targets of links) is small and read under
+ * the tree's lock, which must not wait for a disk. */
+void tree_each_file(struct tree *tree, unsigned row,
+		    bool (*visit)(void *arg, struct file file), void *arg);
+/* The same for the one file with number @ix (struct file); false: there is no
+ * regular file of that number (any more). */
+bool tree_with_file(struct tree *tree, unsigned row, uint32_t ix,
+		    void (*call)(void *arg, struct file file), void *arg);
 
 /* Walk all state: 0, or -EUCLEAN and a sentence in @why. */
 int tree_check(struct tree *tree, char *why, size_t why_bytes) MUST_CHECK;

@@ -177,6 +177,86 @@ static void test_xattrs_change_under_the_walk(void **state)
 	assert_int_equal(table_used(rig->arena, TABLE_XATTRS), 0);
 }
 
+/* --- regular files alone, and one by its number --- */
+
+struct find {
+	struct tree_rig *rig;
+	struct file wanted;
+	uint64_t node;
+	unsigned calls;
+};
+
+static void found(void *arg, struct file file)
+{
+	struct find *find = arg;
+
+	assert_ptr_equal(file.body, find->wanted.body);
+	assert_int_equal(file.ix, find->wanted.ix);
+	find->calls++;
+}
+
+/* Does away with the file that it was called for. */
+static void found_and_killed(void *arg, struct file file)
+{
+	struct find *find = arg;
+	struct tree_rig *rig = find->rig;
+	struct walk walk = {.rig = rig};
+
+	found(arg, file);
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, TREE_ROOT, "f"), 0);
+	tree_forget(rig->tree, 0, find->node, 1);
+	assert_reads(&walk, file, "contents");
+	/* It has no name and no lookup: nobody finds it a second time. */
+	assert_false(tree_with_file(rig->tree, 0, file.ix, found, find));
+}
+
+static void test_each_file_skips_what_is_the_trees_own(void **state)
+{
+	struct tree_rig *rig = *state;
+	struct walk walk = {.rig = rig};
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	struct tree_entry entry;
+
+	rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+	rig_make(rig, TREE_ROOT, "g", S_IFREG | 0644);
+	assert_int_equal(tree_make(rig->tree, &rig->who, TREE_ROOT, "l",
+				   S_IFLNK | 0777, 0, "f", &entry),
+			 0);
+	set_x(rig, f, "x");
+	tree_each_file(rig->tree, 0, count, &walk);
+	assert_int_equal(walk.visits, 2);
+	walk = (struct walk){.rig = rig, .stop_after = 1};
+	tree_each_file(rig->tree, 0, count, &walk);
+	assert_int_equal(walk.visits, 1);
+	assert_int_equal(tree_removexattr(rig->tree, &rig->who, f, "user.a"),
+			 0);
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, TREE_ROOT, "l"), 0);
+	tree_forget(rig->tree, 0, entry.node, 1);
+}
+
+static void test_one_file_by_its_number(void **state)
+{
+	struct tree_rig *rig = *state;
+	struct find find = {.rig = rig};
+	uint64_t d = rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+
+	find.node = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	rig_write(rig, find.node, "contents", 8);
+	assert_int_equal(tree_file(rig->tree, find.node, &find.wanted), 0);
+	assert_true(tree_with_file(rig->tree, 0, find.wanted.ix, found, &find));
+	assert_int_equal(find.calls, 1);
+	assert_false(tree_with_file(rig->tree, 0, node_ix(d), found, &find));
+	assert_false(tree_with_file(rig->tree, 0, 0, found, &find));
+	assert_false(tree_with_file(rig->tree, 0, 12345, found, &find));
+	assert_false(tree_with_file(rig->tree, 0, UINT32_MAX, found, &find));
+	assert_true(tree_with_file(rig->tree, 0, find.wanted.ix,
+				   found_and_killed, &find));
+	assert_int_equal(find.calls, 2);
+	assert_false(
+		tree_with_file(rig->tree, 0, find.wanted.ix, found, &find));
+	assert_int_equal(store_pages_held(rig->store), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -186,6 +266,8 @@ int main(void)
 		TEST(test_file_goes_under_the_walk),
 		TEST(test_two_walks_at_one_body),
 		TEST(test_xattrs_change_under_the_walk),
+		TEST(test_each_file_skips_what_is_the_trees_own),
+		TEST(test_one_file_by_its_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
