@@ -70,6 +70,7 @@ struct pool_ops {
 			  struct pool_view *ret_view);
 	void (*read_end)(struct pool *pool, struct handle h,
 			 struct pool_view *view);
+	void (*expect)(struct pool *pool, struct handle h);
 	void (*stats)(struct pool *pool, struct pool_stats *ret_stats);
 	void (*scan_begin)(struct pool *pool);
 	int (*mark)(struct pool *pool, struct handle h);
@@ -136,6 +137,14 @@ static inline void pool_read_end(struct pool *pool, struct handle h,
 				 struct pool_view *view)
 {
 	pool->ops->read_end(pool, h, view);
+}
+
+/* A hint: @h will be looked at or freed in a microsecond or two. Any value and
+ * any time will do; backends need not have it. */
+static inline void pool_expect(struct pool *pool, struct handle h)
+{
+	if (pool->ops->expect)
+		pool->ops->expect(pool, h);
 }
 
 static inline void pool_stats(struct pool *pool, struct pool_stats *ret_stats)

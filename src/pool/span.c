@@ -270,6 +270,16 @@ static void span_read_end(struct pool *pool UNUSED, struct handle h UNUSED,
 	*view = (struct pool_view){0};
 }
 
+/* Nobody's lock is held, so this must not read: the span may just go. */
+static void span_expect(struct pool *pool, struct handle h)
+{
+	const struct span_pool *sp = span_pool_of(pool);
+	uint64_t offset;
+
+	if (handle_offset(h, sp->pool_bytes, &offset) == 0)
+		__builtin_prefetch(sp->memory + offset);
+}
+
 static void span_stats(struct pool *pool, struct pool_stats *ret_stats)
 {
 	struct span_pool *sp = span_pool_of(pool);
@@ -324,6 +334,7 @@ static const struct pool_ops span_ops = {
 	.write = span_write,
 	.read_begin = span_read_begin,
 	.read_end = span_read_end,
+	.expect = span_expect,
 	.stats = span_stats,
 	.scan_begin = rebuild_begin,
 	.mark = rebuild_mark,

@@ -126,6 +126,35 @@ unsigned run_publish(struct store *store, struct file file, uint64_t first,
 	return done;
 }
 
+/*
+ * What will be replaced is read only for its header, and that is rarely in the
+ * cache: have it fetched while the codec works. Entries may change meanwhile;
+ * nothing but time depends on this.
+ */
+static void expect_old(struct store *store, struct file file, uint64_t first,
+		       unsigned n)
+{
+	struct rwlock *lock = store_file_lock(store, file);
+	unsigned have;
+
+	rwlock_read(lock);
+	for (uint64_t page = first; page < first + n; page += have) {
+		_Atomic uint64_t *slots =
+			map_slots(store->arena, file.body, page, &have);
+
+		if (!slots)
+			break;
+		for (unsigned i = 0; i < have && page + i < first + n; i++) {
+			uint64_t word = atomic_load_explicit(
+				&slots[i], memory_order_relaxed);
+
+			if (entry_kind(word) == ENTRY_RAM)
+				pool_expect(store->pool, entry_handle(word));
+		}
+	}
+	rwlock_read_end(lock);
+}
+
 unsigned run_place(struct store *store, struct stream *stream, const char *src,
 		   struct fresh *fresh, unsigned n)
 {
@@ -170,7 +199,10 @@ unsigned run_write(struct store *store, struct stream *stream, struct file file,
 		   uint64_t first, const char *src, unsigned n, int *ret_err)
 {
 	struct fresh fresh[STREAM_BATCH];
-	unsigned placed = run_place(store, stream, src, fresh, n);
+	unsigned placed;
+
+	expect_old(store, file, first, n);
+	placed = run_place(store, stream, src, fresh, n);
 
 	if (!placed) {
 		*ret_err = -ENOSPC;
