@@ -12,11 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/*
- * The kernel gives a minor number again as soon as its mount has gone, a
- * moment before that mount's daemon has taken its socket away.
- */
-#define LEAVING_TRIES 100
 #define LEAVING_STEP_MS 20
 
 #define BACKLOG 128
@@ -82,25 +77,35 @@ static int bind_once(int fd, const struct sockaddr_un *address)
 	return -errno;
 }
 
-static int bind_in_place(int fd, const struct sockaddr_un *address)
+/*
+ * The kernel gives a minor number again as soon as its mount has gone, a
+ * moment before that mount's daemon takes its socket away: so one that answers
+ * is given some time.
+ */
+static int bind_in_place(int fd, const struct sockaddr_un *address,
+			 uint64_t patience_ns)
 {
-	int r = bind_once(fd, address);
+	uint64_t end = clock_ns() + patience_ns;
+	int r;
 
-	for (unsigned i = 0; r == -EADDRINUSE && i < LEAVING_TRIES; i++) {
-		if (answers(address))
+	while ((r = bind_once(fd, address)) == -EADDRINUSE) {
+		if (!answers(address)) {
+			if (unlink(address->sun_path) < 0 && errno != ENOENT)
+				return -errno;
+		} else if (clock_ns() < end) {
 			poll(NULL, 0, LEAVING_STEP_MS);
-		else if (unlink(address->sun_path) < 0 && errno != ENOENT)
-			return -errno;
-		r = bind_once(fd, address);
+		} else {
+			return r;
+		}
 	}
 	return r;
 }
 
 static int open_at(int fd, const struct sockaddr_un *address,
-		   struct place *place)
+		   uint64_t patience_ns, struct place *place)
 {
 	struct stat st;
-	int r = bind_in_place(fd, address);
+	int r = bind_in_place(fd, address, patience_ns);
 
 	if (r)
 		return r;
@@ -117,7 +122,8 @@ static int open_at(int fd, const struct sockaddr_un *address,
 	return 0;
 }
 
-int place_open(const char *dir, unsigned id, struct place *ret)
+int place_open(const char *dir, unsigned id, uint64_t patience_ns,
+	       struct place *ret)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int n, fd, r;
@@ -129,18 +135,23 @@ int place_open(const char *dir, unsigned id, struct place *ret)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	r = open_at(fd, &address, ret);
+	r = open_at(fd, &address, patience_ns, ret);
 	if (r)
 		close(fd);
 	return r;
 }
 
-void place_close(struct place *place)
+void place_remove(const struct place *place)
 {
 	struct stat st;
 
 	if (lstat(place->path, &st) == 0 && st.st_dev == place->dev &&
 	    st.st_ino == place->ino)
 		unlink(place->path);
+}
+
+void place_close(struct place *place)
+{
 	close(place->fd);
+	place->fd = -1;
 }

@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -26,10 +27,13 @@ struct place {
 	dev_t dev;
 	ino_t ino;
 };
-/* In place of one that no longer answers. -EADDRINUSE: one that does;
- * -ENAMETOOLONG; -errno. */
-int place_open(const char *dir, unsigned id, struct place *ret) MUST_CHECK;
-/* Removes the file, if it still is ours, before nobody answers. */
+/* In place of one that no longer answers. -EADDRINUSE: one that still does
+ * after @patience_ns; -ENAMETOOLONG; -errno. */
+int place_open(const char *dir, unsigned id, uint64_t patience_ns,
+	       struct place *ret) MUST_CHECK;
+/* Remove the file, if it still is ours: while somebody answers by it, so that
+ * no successor takes it for a stale one. */
+void place_remove(const struct place *place);
 void place_close(struct place *place);
 
 #endif

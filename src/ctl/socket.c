@@ -17,6 +17,7 @@
 #include "ctl/place.h"
 #include "foldfs/control.h"
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -364,13 +365,21 @@ static int milliseconds_until(uint64_t due)
 	return due <= now ? 0 : (int)((due - now) / 1000000 + 1);
 }
 
+/* It has done its part: we are late, not the client. */
+static bool is_ready(const struct client *c)
+{
+	struct pollfd pfd = {.fd = c->fd, .events = (short)c->events};
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 static void lose_patience(struct ctl_socket *s, uint64_t now)
 {
 	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++) {
 		struct client *c = &s->client[i];
 
 		if (c->fd >= 0 && client_is_waited_for(c) &&
-		    now >= c->since_ns + s->config.patience_ns)
+		    now >= c->since_ns + s->config.patience_ns && !is_ready(c))
 			let_go(s, c);
 	}
 	if (s->deaf_until_ns && now >= s->deaf_until_ns) {
@@ -416,7 +425,8 @@ static int open_descriptors(struct ctl_socket *s)
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->wake_fd < 0)
 		return -errno;
-	r = place_open(s->config.dir, s->config.protocol.id, &s->place);
+	r = place_open(s->config.dir, s->config.protocol.id,
+		       s->config.patience_ns / 5, &s->place);
 	if (!r)
 		r = watch(s, EPOLL_CTL_ADD, s->wake_fd, EPOLLIN, TAG_WAKE);
 	if (!r)
@@ -455,6 +465,8 @@ int ctl_socket_start(const struct ctl_socket_config *config,
 	if (!r)
 		r = -pthread_create(&s->thread, NULL, socket_main, s);
 	if (r) {
+		if (s->place.fd >= 0)
+			place_remove(&s->place);
 		close_all(s);
 		return r;
 	}
@@ -468,11 +480,13 @@ void ctl_socket_stop(struct ctl_socket *s)
 
 	if (!s)
 		return;
+	place_remove(&s->place);
 	atomic_store_explicit(&s->stopping, true, memory_order_release);
 	eventfd_write(s->wake_fd, 1);
 	pthread_join(s->thread, NULL);
-	place_close(&s->place);
-	s->place.fd = -1;
+	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++)
+		if (s->client[i].fd >= 0)
+			let_go(s, &s->client[i]);
 	lock_take(&s->lock);
 	while (s->changes > 0)
 		cond_wait(&s->idle, &s->lock);
@@ -481,8 +495,5 @@ void ctl_socket_stop(struct ctl_socket *s)
 		next = change->next;
 		heap_free(change);
 	}
-	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++)
-		if (s->client[i].fd >= 0)
-			let_go(s, &s->client[i]);
 	close_all(s);
 }
