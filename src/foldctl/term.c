@@ -18,6 +18,8 @@
 static bool progress_shown;
 static bool stdout_was_closed;
 static int lost; /* why the first output that was lost was */
+/* So long ago that nobody knows why: no errno. */
+#define EARLIER (-1)
 
 /* A file that is opened later must not become standard output. */
 static void fill_gaps(void)
@@ -49,9 +51,10 @@ static bool reader_is_gone(void)
 
 void term_flush(void)
 {
-	errno = 0;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && lost == 0)
-		lost = errno ? errno : EIO;
+	if (lost == 0 && fflush(stdout) != 0)
+		lost = errno;
+	else if (lost == 0 && ferror(stdout))
+		lost = EARLIER;
 }
 
 int term_finish(int code)
@@ -63,7 +66,7 @@ int term_finish(int code)
 	if (stdout_was_closed)
 		why = "closed";
 	else if (lost && lost != EPIPE && !reader_is_gone())
-		why = strerror(lost);
+		why = lost == EARLIER ? "write error" : strerror(lost);
 	/* After an error nobody waits for output. */
 	if (!why || code != EXIT_DONE)
 		return code;

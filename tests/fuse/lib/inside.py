@@ -42,6 +42,12 @@ def why_not(case):
     return 'missing: ' + ' '.join(missing) if missing else ''
 
 
+def _foldctl(env):
+    """foldctl, by default the one beside the daemon."""
+    beside = os.path.join(os.path.dirname(env.get('FOLDFS', '')), 'foldctl')
+    return os.path.realpath(env.get('FOLDCTL') or beside)
+
+
 def environment(case, work):
     """What a case finds in its environment."""
     env = dict(os.environ)
@@ -50,6 +56,7 @@ def environment(case, work):
     env.update(
         MNT=f'{work}/mnt', WORK=work, FS=mount.FS, CASE=case.name,
         FOLDFS=os.path.realpath(env['FOLDFS']) if env.get('FOLDFS') else '',
+        FOLDCTL=_foldctl(env),
         PYTHONPATH=HERE,
         PYTHONDONTWRITEBYTECODE='1', LC_ALL='C.UTF-8', HOME=work,
         FOLDFS_SANITIZED=env.get('FOLDFS_SANITIZED', '0'),
@@ -255,7 +262,7 @@ def _report(case, work, runner, problems):
 
 
 def _write_repro(case, place):
-    names = ('FOLDFS', 'FS', 'FOLDFS_SANITIZED', 'FOLDFS_TIMEOUT_FACTOR')
+    names = ('FOLDFS', 'FOLDCTL', 'FS', 'FOLDFS_SANITIZED', 'FOLDFS_TIMEOUT_FACTOR')
     words = [f"{n}='{os.environ[n]}'" for n in names if os.environ.get(n)]
     run = os.path.join(os.path.dirname(HERE), 'run')
     path = os.path.join(place, 'repro.sh')
