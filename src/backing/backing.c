@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The backing file's start and end in memory, its cap, and its numbers. */
+#include "backing/backing.h"
 #include "backing/inside.h"
 #include "base/heap.h"
 #include <errno.h>
@@ -105,7 +106,9 @@ void backing_stats(struct backing *b, struct backing_stats *ret)
 		.most_bytes = atomic_load_explicit(&b->most_bytes,
 						   memory_order_relaxed),
 		.direct = b->direct,
-		.encrypted = b->crypt != NULL,
+		.encrypted = atomic_load_explicit(word_of(b, WORD_FLAGS),
+						  memory_order_relaxed) &
+			     FLAGS_CIPHER,
 		.segments_reused = counted(b, COUNT_REUSED),
 		.reads = counted(b, COUNT_READS),
 		.read_bytes = counted(b, COUNT_READ_BYTES),

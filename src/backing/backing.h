@@ -124,8 +124,8 @@ void backing_set_most(struct backing *backing, uint64_t most_bytes);
  * Append a copy of @n_bytes to what will be written. The extent is not yet
  * readable; done() tells. -EAGAIN: all buffers are in flight, reap first;
  * -ENOSPC: the file is at its cap or the disk is full; -ENOMEM: no RAM for a
- * segment's record; -EIO: writing has been stopped after too many errors;
- * -ENODEV: no file. @n_bytes is neither 0 nor above BACKING_OBJECT_MAX. No heap
+ * segment's record; -EIO: the disk has no segment to give, or writing has been
+ * stopped after too many errors; -ENODEV: no file. @n_bytes is neither 0 nor above BACKING_OBJECT_MAX. No heap
  * call.
  */
 int backing_put(struct backing *backing, const struct extent_owner *owner,
@@ -202,7 +202,7 @@ int backing_check(struct backing *backing) MUST_CHECK;
 enum backing_state {
 	BACKING_NONE,    /* no file */
 	BACKING_ACTIVE,  /* written to when there is need */
-	BACKING_FULL,    /* at its cap, or the disk is full */
+	BACKING_FULL,    /* at its cap, or the disk is full; put tries again */
 	BACKING_STOPPED, /* too many errors; backing_resume() */
 };
 

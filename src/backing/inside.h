@@ -116,8 +116,8 @@ struct backing {
 
 	/* The file: changed while nothing of it is used. */
 	_Atomic int fd; /* -1: none */
-	bool is_device;
-	bool direct;
+	_Atomic bool is_device;
+	_Atomic bool direct;
 	uint64_t device_bytes; /* UINT64_MAX: a file */
 	struct crypt *crypt;   /* NULL: not encrypted */
 	_Atomic uint64_t most_bytes;
@@ -131,9 +131,9 @@ struct backing {
 	uint32_t open_bytes;   /* of it that are given to chunks */
 	bool leave_open;       /* it had an error: no further chunk */
 	unsigned in_flight;
-	unsigned good_chunks; /* since the last failure was forgiven */
-	_Atomic unsigned failures;
-	_Atomic bool full; /* the last try found no room */
+	unsigned good_chunks;      /* since the last failure was forgiven */
+	_Atomic unsigned failures; /* from FAILURES_MAX on it is stopped */
+	_Atomic bool full;         /* the last try found no room */
 
 	_Atomic uint64_t counter[COUNTER_NR];
 };
@@ -231,6 +231,8 @@ int chunks_up(struct backing *b) MUST_CHECK;
 void chunks_down(struct backing *b);
 /* No further chunk goes into the open segment. */
 void log_leave_segment(struct backing *b);
+/* The disk said @err: a full one is waited for, else it is stopped in time. */
+void log_note_error(struct backing *b, int err);
 
 /* --- read.c --- */
 

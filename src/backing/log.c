@@ -261,17 +261,22 @@ static bool is_full(int err)
 	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
 }
 
-static void note_failure(struct backing *b, const struct chunk *chunk, int err)
+void log_note_error(struct backing *b, int err)
 {
 	backing_count(b, COUNT_WRITE_ERRORS, 1);
-	if (chunk->segment == b->open_segment)
-		b->leave_open = true;
+	b->good_chunks = 0;
 	if (is_full(err))
 		segment_no_room(b);
 	else
 		atomic_fetch_add_explicit(&b->failures, 1,
 					  memory_order_relaxed);
-	b->good_chunks = 0;
+}
+
+static void note_failure(struct backing *b, const struct chunk *chunk, int err)
+{
+	if (chunk->segment == b->open_segment)
+		b->leave_open = true;
+	log_note_error(b, err);
 }
 
 static void note_success(struct backing *b, const struct chunk *chunk)

@@ -406,6 +406,7 @@ void file_let_go(struct backing *b)
 static void end_file(struct backing *b, int fd)
 {
 	store_word(b, WORD_FILE, 0);
+	store_word(b, WORD_FLAGS, CRYPT_NONE);
 	forget_key(b);
 	munlock(word_of(b, WORD_KEY), CRYPT_KEY_WORDS * sizeof(uint64_t));
 	file_wipe(fd, b->is_device);

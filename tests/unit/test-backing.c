@@ -239,11 +239,11 @@ static void put_anew(void *arg, struct extent extent,
 	item->state = RIG_PUT;
 }
 
-static void test_cleaning(bool encrypt)
+static void test_cleaning(void **state UNUSED)
 {
 	uint32_t segment = 0;
 
-	backing_rig_up(&rig, IO_BEST, encrypt, 0);
+	backing_rig_up(&rig, IO_BEST, false, 0);
 	for (uint32_t i = 0; i < 4000; i++)
 		rig_put_wait(&rig, i, rig_length(&rig), i % 3);
 	rig_settle(&rig);
@@ -264,11 +264,6 @@ static void test_cleaning(bool encrypt)
 	backing_rig_down(&rig);
 }
 
-static void test_cleaning_plain(void **state UNUSED)
-{
-	test_cleaning(false);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,7 +276,7 @@ int main(void)
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_cap),
 		cmocka_unit_test(test_file_shrinks),
-		cmocka_unit_test(test_cleaning_plain),
+		cmocka_unit_test(test_cleaning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
