@@ -103,8 +103,9 @@ struct backing_config {
  */
 int backing_open(struct backing *backing, const struct backing_config *config,
 		 char *why, size_t why_bytes) MUST_CHECK;
-/* The file of the arena's former life; takes @fd over if it succeeds, before or
- * after the scan. -EINVAL: not it; -ENOMEM, what read(2) says. */
+/* The file of the arena's former life; takes @fd over if it succeeds. Before
+ * the scan, which gives back the bytes of what nobody marks. -EINVAL: not it;
+ * -ENOMEM, what read(2) says. */
 int backing_open_again(struct backing *backing, int fd) MUST_CHECK;
 /* The descriptor, to be handed on to another life; -1: no file. */
 int backing_fd(const struct backing *backing);
@@ -158,7 +159,8 @@ struct extent_ref backing_ref(const struct backing *backing,
 int backing_read(struct backing *backing, const struct extent_ref *ref,
 		 void *buf, struct extent_view *ret_view) MUST_CHECK;
 /* Where to read for it when somebody else does (io_uring): @ret_skip is where
- * the extent begins in the bytes, which backing_verify() wants whole. Whoever
+ * the extent begins in the bytes, which backing_verify() wants whole, in a
+ * buffer that is aligned to a page. Whoever
  * calls sees to it that the file is not closed meanwhile. */
 void backing_where(const struct backing *backing, const struct extent_ref *ref,
 		   int *ret_fd, uint64_t *ret_offset, size_t *ret_n,

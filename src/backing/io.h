@@ -42,6 +42,7 @@ struct io {
 enum io_kind {
 	IO_BEST, /* io_uring or, where that is not to be had, threads */
 	IO_THREADS,
+	IO_CACHED, /* threads, and the page cache although O_DIRECT works */
 };
 
 /*

@@ -185,9 +185,17 @@ static uint64_t random_id(void)
 	return id;
 }
 
+/* Nothing of what is not asked for comes into the page cache. */
+static int use_cache(struct backing *b, int fd, int flags)
+{
+	b->direct = false;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	return fcntl(fd, F_SETFL, flags & ~O_DIRECT) < 0 ? -errno : 0;
+}
+
 /* Also the trial whether it can be done without the page cache. */
 static int write_header(struct backing *b, int fd, enum crypt_cipher cipher,
-			uint64_t id)
+			uint64_t id, bool cached)
 {
 	struct file_header *header = (void *)b->chunks[0].bytes;
 	struct io_write w = {
@@ -202,13 +210,14 @@ static int write_header(struct backing *b, int fd, enum crypt_cipher cipher,
 	memcpy(header->magic, FILE_MAGIC, strlen(FILE_MAGIC));
 	header->id = id;
 	header->cipher = cipher;
-	b->direct = fcntl(fd, F_SETFL, flags | O_DIRECT) == 0;
-	r = io_write_all(&w);
-	if (r != -EINVAL || !b->direct)
-		return r;
-	b->direct = false;
-	return fcntl(fd, F_SETFL, flags & ~O_DIRECT) < 0 ? -errno
-							 : io_write_all(&w);
+	b->direct = !cached && fcntl(fd, F_SETFL, flags | O_DIRECT) == 0;
+	if (b->direct) {
+		r = io_write_all(&w);
+		if (r != -EINVAL)
+			return r;
+	}
+	r = use_cache(b, fd, flags);
+	return r < 0 ? r : io_write_all(&w);
 }
 
 static void store_word(struct backing *b, unsigned word, uint64_t value)
@@ -257,7 +266,7 @@ static int take_over(struct backing *b, const struct opening *o,
 		return refuse(o, r, "");
 	if (!o->is_device && ftruncate(o->fd, 0) < 0)
 		return refuse(o, -errno, "");
-	r = write_header(b, o->fd, cipher, id);
+	r = write_header(b, o->fd, cipher, id, kind == IO_CACHED);
 	if (!r)
 		r = io_new(kind, !b->direct, &b->io);
 	if (r < 0) {

@@ -5,8 +5,11 @@
 #include "unit.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static struct backing_rig rig;
@@ -41,6 +44,50 @@ static void test_one_uring(void **state UNUSED)
 static void test_one_threads(void **state UNUSED)
 {
 	test_one(IO_THREADS);
+}
+
+static bool is_tmpfs(int fd)
+{
+	struct statfs fs;
+
+	assert_int_equal(fstatfs(fd, &fs), 0);
+	return fs.f_type == TMPFS_MAGIC;
+}
+
+static size_t pages_in_cache(int fd, size_t n_bytes)
+{
+	size_t pages = n_bytes / PAGE_BYTES, found = 0;
+	unsigned char *resident = malloc(pages);
+	void *map = mmap(NULL, n_bytes, PROT_READ, MAP_SHARED, fd, 0);
+
+	assert_non_null(resident);
+	assert_true(map != MAP_FAILED);
+	assert_int_equal(mincore(map, n_bytes, resident), 0);
+	for (size_t i = 0; i < pages; i++)
+		found += resident[i] & 1;
+	munmap(map, n_bytes);
+	free(resident);
+	return found;
+}
+
+/* Without O_DIRECT: written and read, and yet nothing is kept twice. */
+static void test_cached(void **state UNUSED)
+{
+	int fd;
+
+	backing_rig_up(&rig, IO_CACHED, false, 0);
+	assert_false(rig_stats(&rig).direct);
+	for (uint32_t i = 0; i < 1000; i++)
+		rig_put_wait(&rig, i, 4000, 0);
+	rig_settle(&rig);
+	rig_check(&rig);
+	fd = open(rig.path, O_RDWR);
+	if (!is_tmpfs(fd))
+		assert_true(pages_in_cache(fd, 3 * MIB) < 100);
+	close(fd);
+	backing_rig_reattach(&rig);
+	rig_check(&rig);
+	backing_rig_down(&rig);
 }
 
 static void test_each_length(void **state UNUSED)
@@ -269,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_uring),
 		cmocka_unit_test(test_one_threads),
+		cmocka_unit_test(test_cached),
 		cmocka_unit_test(test_each_length),
 		cmocka_unit_test(test_packing),
 		cmocka_unit_test(test_no_stale_bytes),
