@@ -52,8 +52,8 @@ int context_getopt(struct context *ctx, int argc, char **argv,
 		   const char **ret_number)
 {
 	static const struct option longs[] = {
-		TABLE_OPTIONS, CONTEXT_OPTIONS, {NULL}};
-	static const struct option no_table[] = {CONTEXT_OPTIONS, {NULL}};
+		TABLE_OPTIONS, CONTEXT_OPTIONS, {0}};
+	static const struct option no_table[] = {CONTEXT_OPTIONS, {0}};
 	char shorts[64] = CONTEXT_SHORT;
 	int c;
 

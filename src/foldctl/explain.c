@@ -22,7 +22,7 @@ static const struct table_column columns[] = {
 	[UNIT] = {"UNIT", TABLE_TEXT, false, "bytes, pages (4096 bytes)..."},
 	[SETTABLE] = {"SET", TABLE_TEXT, false, "whether it can be set"},
 	[MEANING] = {"MEANING", TABLE_TEXT, false, "what it is"},
-	{NULL},
+	{0},
 };
 
 /* Columns of foldctl list that show a key under another name. */

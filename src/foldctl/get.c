@@ -19,7 +19,7 @@ static const struct table_column columns[] = {
 	[KEY_NAME] = {"KEY", TABLE_TEXT, false, "its name"},
 	[VALUE] = {"VALUE", TABLE_TEXT, false, "its value"},
 	[MEANING] = {"MEANING", TABLE_TEXT, true, "what it is"},
-	{NULL},
+	{0},
 };
 
 static int ask_for(const struct mount *mount, struct client *client,

@@ -175,7 +175,7 @@ static void add_mount(FILE *out, struct context *ctx, const struct mount *mount)
 /* The last lines of the daemons in a log file that has others' too. */
 static bool add_log_file(FILE *out, const char *path)
 {
-	char *ring[LOG_LINES] = {NULL};
+	char *ring[LOG_LINES] = {0};
 	FILE *in = fopen(path, "re");
 	size_t cap = 0, n = 0;
 	char *line = NULL;

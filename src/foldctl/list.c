@@ -54,7 +54,7 @@ static const struct table_column columns[] = {
 		"minor number of the device; names the socket"},
 	[SOURCE] = {"SOURCE", TABLE_TEXT, true, "name given at the mount"},
 	[OPTIONS] = {"OPTIONS", TABLE_TEXT, true, "options of the mount"},
-	{NULL},
+	{0},
 };
 
 /* One mount that is asked. */

@@ -78,8 +78,8 @@ static const struct group {
 };
 
 /* Said in the first line, or by a verb of its own. */
-static const char *const elsewhere[] = {"schema", "version", "pid", "uptime",
-					"slots"};
+static const char *const elsewhere[] = {"schema", "version", "pid",
+					"uptime", "slots",   "latency_buckets"};
 
 static bool is_placed(const char *key)
 {
@@ -211,7 +211,7 @@ int verb_stat(struct context *ctx, int argc, char **argv)
 		{"bytes", no_argument, NULL, 'b'},
 		{"json", no_argument, NULL, 'J'},
 		CONTEXT_OPTIONS,
-		{NULL},
+		{0},
 	};
 	static const struct verb_help help = {
 		" -b, --bytes          exact numbers instead of readable ones\n"

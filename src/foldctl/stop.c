@@ -144,7 +144,7 @@ int verb_stop(struct context *ctx, int argc, char **argv)
 	static const struct option longs[] = {
 		{"lazy", no_argument, NULL, 'l'},
 		CONTEXT_OPTIONS,
-		{NULL},
+		{0},
 	};
 	static const struct verb_help help = {
 		" -l, --lazy           out of view now, ends with the last open "

@@ -74,7 +74,7 @@ int term_finish(int code)
 	return EXIT_FAILED;
 }
 
-static void vsay(const char *fmt, va_list args)
+static PRINTF_LIKE(1, 0) void vsay(const char *fmt, va_list args)
 {
 	progress_end();
 	fputs("foldctl: ", stderr);

@@ -34,7 +34,7 @@ static const struct table_column columns[] = {
 	[HEAP] = {"HEAP", TABLE_BYTES, true, "RAM that the heap keeps for it"},
 	[EMPTY] = {"EMPTY", TABLE_NUMBER, true,
 		   "times that its buffers were found gone"},
-	{NULL},
+	{0},
 };
 
 /* What the daemon calls each column. */
