@@ -168,18 +168,48 @@ void screen_leave(void)
 	give_back();
 }
 
-/* Keys that send more than one character are none of ours. */
-static int read_key(void)
-{
-	char keys[64];
-	ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
+/* What was typed and not asked for yet. */
+static struct {
+	char text[64];
+	size_t at, n;
+} typed;
 
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? SCREEN_CHANGED
-							 : SCREEN_GONE;
-	if (n == 0)
+/* Behind an ESC: a key that sends more than one character is none of ours. */
+static void skip_sequence(void)
+{
+	if (typed.at == typed.n ||
+	    (typed.text[typed.at] != '[' && typed.text[typed.at] != 'O'))
+		return;
+	typed.at++;
+	while (typed.at < typed.n && typed.text[typed.at++] < '@')
+		;
+}
+
+/* The next character that is a key; SCREEN_CHANGED: there is none. */
+static int next_key(void)
+{
+	while (typed.at < typed.n) {
+		char c = typed.text[typed.at++];
+
+		if (c == ESCAPE)
+			skip_sequence();
+		else if (c > 0)
+			return c;
+	}
+	return SCREEN_CHANGED;
+}
+
+static int read_keys(void)
+{
+	ssize_t n = read(STDIN_FILENO, typed.text, sizeof(typed.text));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return SCREEN_CHANGED;
+	if (n <= 0)
 		return SCREEN_GONE;
-	return keys[0] == ESCAPE || keys[0] <= 0 ? SCREEN_CHANGED : keys[0];
+	typed.at = 0;
+	typed.n = (size_t)n;
+	return next_key();
 }
 
 int screen_key(uint64_t until_ns)
@@ -191,13 +221,16 @@ int screen_key(uint64_t until_ns)
 		.tv_sec = (time_t)(left / NS_PER_S),
 		.tv_nsec = (long)(left % NS_PER_S),
 	};
-	int r = ppoll(&input, 1, &limit, &while_waiting);
+	int r = next_key();
 
+	if (r != SCREEN_CHANGED)
+		return r;
+	r = ppoll(&input, 1, &limit, &while_waiting);
 	if (changed) {
 		changed = 0;
 		return SCREEN_CHANGED;
 	}
 	if (r < 0)
 		return errno == EINTR ? SCREEN_CHANGED : SCREEN_GONE;
-	return r == 0 ? SCREEN_TIME : read_key();
+	return r == 0 ? SCREEN_TIME : read_keys();
 }
