@@ -14,8 +14,6 @@
 
 #define LEAVING_STEP_MS 20
 
-#define BACKLOG 128
-
 static int make_dir(const char *dir, mode_t mode)
 {
 	if (mkdir(dir, mode) == 0)
@@ -110,7 +108,7 @@ static int open_at(int fd, const struct sockaddr_un *address,
 	if (r)
 		return r;
 	if (lstat(address->sun_path, &st) < 0 ||
-	    chmod(address->sun_path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
+	    chmod(address->sun_path, 0666) < 0 || listen(fd, SOMAXCONN) < 0) {
 		r = -errno;
 		unlink(address->sun_path);
 		return r;

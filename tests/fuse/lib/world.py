@@ -25,6 +25,7 @@ MS_REC_PRIVATE = 0x4000 | 0x40000
 PR_SET_PDEATHSIG = 1
 # How long the inside may take after its own time limit, to clean up.
 GRACE = 90
+SOCKETS = '/run/foldfs'
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL,
            signal.SIGFPE)
 
@@ -98,6 +99,7 @@ def _init(case, work, runner):
         return _no_namespace(case)
     libc.mount(b'none', b'/', None, MS_REC_PRIVATE, None)
     libc.mount(b'proc', b'/proc', b'proc', 0, None)
+    _own_sockets()
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -110,6 +112,16 @@ def _init(case, work, runner):
         signal.signal(number, lambda *_: os.kill(pid, signal.SIGTERM))
     signal.signal(signal.SIGCHLD, lambda *_: None)
     return _reap_until(case, pid, time.monotonic() + inside.limit(case) + GRACE)
+
+
+def _own_sockets():
+    """A directory for control sockets of the case's own: those of killed
+    daemons are not to stay on the machine."""
+    try:
+        os.makedirs(SOCKETS, 0o755, exist_ok=True)
+    except OSError:
+        return
+    libc.mount(b'none', SOCKETS.encode(), b'tmpfs', 0, b'mode=755')
 
 
 def _reap_until(case, inside_pid, deadline):
