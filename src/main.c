@@ -38,16 +38,17 @@ static const char *const cache_names[] = {
 static void say_what_is_mounted(const struct fs_config *config)
 {
 	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
-	char codec[CODEC_TEXT_MAX], workers[16] = "auto";
+	char codec[CODEC_TEXT_MAX], workers[32] = "workers by load";
 
 	if (config->workers)
-		snprintf(workers, sizeof(workers), "%u", config->workers);
-	log_notice("%s: up to %s logical in at most %s RAM, %s, %s worker%s, "
-		   "cache %s",
+		snprintf(workers, sizeof(workers), "%u worker%s",
+			 config->workers, config->workers == 1 ? "" : "s");
+	log_notice("mounted %s: up to %s of files in at most %s of RAM, %s, "
+		   "%s, cache %s",
 		   config->mountpoint, size_format(config->size_bytes, size),
 		   size_format(config->mem_limit_bytes, limit),
 		   codec_format(&config->compress, codec), workers,
-		   config->workers == 1 ? "" : "s", cache_names[config->cache]);
+		   cache_names[config->cache]);
 }
 
 static void on_ready(void *arg)

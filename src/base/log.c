@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -60,34 +61,54 @@ static const char *level_text(enum log_level level)
 	return "";
 }
 
-static void write_stderr(enum log_level level, const char *fmt, va_list args)
-	PRINTF_LIKE(2, 0);
-
-static void write_stderr(enum log_level level, const char *fmt, va_list args)
+/* What stands before a message on stderr. */
+static size_t put_prefix(enum log_level level, char *text, size_t most)
 {
-	char text[1024];
-	size_t most = sizeof(text) - 1;
+	const char *name =
+		atomic_load_explicit(&log_name, memory_order_relaxed);
 	int n;
 
 	if (atomic_load_explicit(&log_journal, memory_order_relaxed))
 		n = snprintf(text, most, "<%d>", (int)level);
 	else
-		n = snprintf(
-			text, most, "%s: %s",
-			atomic_load_explicit(&log_name, memory_order_relaxed),
-			level_text(level));
-	if (n < 0 || (size_t)n >= most)
-		n = 0;
-	n += vsnprintf(text + n, most - (size_t)n, fmt, args);
-	/* A message too long is cut; its line still ends. */
-	if ((size_t)n >= most)
-		n = (int)most - 1;
-	/* Words of the user's are echoed; a terminal must not obey them. */
-	for (int i = 0; i < n; i++)
+		n = snprintf(text, most, "%s: %s", name, level_text(level));
+	return n < 0 || (size_t)n >= most ? 0 : (size_t)n;
+}
+
+/* Words of the user's are echoed: no terminal must obey them, and in no log
+ * must they begin a line. */
+static void mask(char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
 			text[i] = '?';
-	text[n++] = '\n';
-	if (write(STDERR_FILENO, text, (size_t)n) < 0)
+}
+
+static void write_line(enum log_level level, const char *fmt, va_list args)
+	PRINTF_LIKE(2, 0);
+
+static void write_line(enum log_level level, const char *fmt, va_list args)
+{
+	bool to_syslog =
+		atomic_load_explicit(&log_target, memory_order_acquire) ==
+		LOG_TO_SYSLOG;
+	char text[1024];
+	size_t most = sizeof(text) - 1, n = 0;
+	int more;
+
+	if (!to_syslog)
+		n = put_prefix(level, text, most);
+	more = vsnprintf(text + n, most - n, fmt, args);
+	if (more > 0)
+		n += (size_t)more;
+	/* A message too long is cut; its line still ends. */
+	if (n >= most)
+		n = most - 1;
+	mask(text, n);
+	text[n] = to_syslog ? '\0' : '\n';
+	if (to_syslog)
+		syslog((int)level, "%s", text);
+	else if (write(STDERR_FILENO, text, n + 1) < 0)
 		return;
 }
 
@@ -99,17 +120,13 @@ void log_write(enum log_level level, const char *fmt, ...)
 	if (level > atomic_load_explicit(&log_most, memory_order_relaxed))
 		return;
 	va_start(args, fmt);
-	if (atomic_load_explicit(&log_target, memory_order_acquire) ==
-	    LOG_TO_SYSLOG)
-		vsyslog((int)level, fmt, args);
-	else
-		write_stderr(level, fmt, args);
+	write_line(level, fmt, args);
 	va_end(args);
 	errno = saved;
 }
 
 /* The window word: start in ms above, count in the low 8 bits. */
-bool log_may_repeat_at(struct log_site *site, uint64_t now_ns)
+unsigned log_may_repeat_at(struct log_site *site, uint64_t now_ns)
 {
 	uint64_t now_ms = now_ns / 1000000;
 	uint64_t old =
@@ -124,14 +141,14 @@ bool log_may_repeat_at(struct log_site *site, uint64_t now_ns)
 		else if (count < LOG_REPEATS_A_MINUTE)
 			new = old + 1;
 		else
-			return false;
+			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&site->window, &old, new, memory_order_relaxed,
 		memory_order_relaxed));
-	return true;
+	return (unsigned)(new & 0xff);
 }
 
-bool log_may_repeat(struct log_site *site)
+unsigned log_may_repeat(struct log_site *site)
 {
 	return log_may_repeat_at(site, clock_ns());
 }

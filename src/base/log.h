@@ -12,7 +12,6 @@
 
 #include "base/compiler.h"
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level {
@@ -37,10 +36,10 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct log_site {
 	_Atomic uint64_t window;
 };
-/* True when the caller may log again: at most 10 a minute per @site. */
-bool log_may_repeat(struct log_site *site);
+/* The how-manieth of its minute a message is, at most 10; 0: not to be logged. */
+unsigned log_may_repeat(struct log_site *site);
 /* The same with the time given: @now_ns is a clock_ns() time. */
-bool log_may_repeat_at(struct log_site *site, uint64_t now_ns);
+unsigned log_may_repeat_at(struct log_site *site, uint64_t now_ns);
 
 #define log_error(...) log_write(LOG_AT_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_AT_WARNING, __VA_ARGS__)
@@ -50,8 +49,12 @@ bool log_may_repeat_at(struct log_site *site, uint64_t now_ns);
 #define log_limited(level, ...)                                                \
 	do {                                                                   \
 		static struct log_site log_site_;                              \
-		if (log_may_repeat(&log_site_))                                \
+		unsigned log_turn_ = log_may_repeat(&log_site_);               \
+		if (log_turn_)                                                 \
 			log_write(level, __VA_ARGS__);                         \
+		if (log_turn_ == LOG_REPEATS_A_MINUTE)                         \
+			log_write(level, "no more like the last line for a "   \
+					 "minute");                            \
 	} while (0)
 
 #endif

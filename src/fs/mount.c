@@ -70,9 +70,9 @@ static PRINTF_LIKE(2, 0) void fuse_says(enum fuse_log_level level,
 	while (n > 0 && line[n - 1] == '\n')
 		line[--n] = '\0';
 	if (level <= FUSE_LOG_ERR)
-		log_error("%s", line);
+		log_limited(LOG_AT_ERROR, "%s", line);
 	else if (level <= FUSE_LOG_WARNING)
-		log_warning("%s", line);
+		log_limited(LOG_AT_WARNING, "%s", line);
 	else
 		log_debug("%s", line);
 }
