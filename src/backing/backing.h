@@ -16,7 +16,8 @@
  * has an extent of that kind (the store's parameter sets).
  *
  * Threads: put, flush, reap, thin and segment_* belong to one thread at a time
- * (the sweep). ref, read and free may be called by any number of threads.
+ * (the sweep), opening and closing as well. ref, where, read, verify, free,
+ * resume, set_most and stats may be called by any number of threads.
  */
 #ifndef SRC_BACKING_BACKING_H
 #define SRC_BACKING_BACKING_H

@@ -56,8 +56,10 @@ static int grow(int fd, off_t bytes)
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return -1;
-	return st.st_size >= bytes ? 0 : ftruncate(fd, bytes);
+		return -errno;
+	if (st.st_size >= bytes)
+		return 0;
+	return ftruncate(fd, bytes) < 0 ? -errno : 0;
 }
 
 int file_reserve(const struct backing *b, uint32_t segment)
@@ -68,15 +70,11 @@ int file_reserve(const struct backing *b, uint32_t segment)
 
 	if (b->is_device)
 		return 0;
-	do
-		r = fallocate(fd, 0, (off_t)at.offset, (off_t)at.n_bytes);
-	while (r < 0 && errno == EINTR);
+	r = io_reserve(fd, at.offset, at.n_bytes);
 	/* Without it the write will tell; but a walk reads it to its end. */
-	if (r < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+	if (r == -EOPNOTSUPP || r == -ENOSYS)
 		r = grow(fd, (off_t)(at.offset + at.n_bytes));
-	if (!r)
-		return 0;
-	return errno == EDQUOT || errno == EFBIG ? -ENOSPC : -errno;
+	return r == -EDQUOT || r == -EFBIG ? -ENOSPC : r;
 }
 
 void file_uncache(int fd, uint64_t offset, size_t n_bytes)

@@ -4,6 +4,7 @@
 #include "backing/io.h"
 #include "base/check.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -113,4 +114,17 @@ int io_write_all(const struct io_write *w)
 			done += (size_t)r;
 	}
 	return 0;
+}
+
+int io_reserve(int fd, uint64_t offset, uint64_t n_bytes)
+{
+	const struct io_faults *f = faults();
+	int r = f && f->reserve ? f->reserve(f->arg, offset) : 0;
+
+	if (r < 0)
+		return r;
+	do
+		r = fallocate(fd, 0, (off_t)offset, (off_t)n_bytes);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
 }

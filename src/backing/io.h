@@ -62,6 +62,8 @@ bool io_reap(struct io *io, bool wait, unsigned *ret_slot, int *ret_result);
 /* All of it or -errno; -EIO: the file ends before. */
 int io_read_all(int fd, void *buf, size_t n_bytes, uint64_t offset) MUST_CHECK;
 int io_write_all(const struct io_write *w) MUST_CHECK;
+/* Room on the disk; -EOPNOTSUPP: its file system does not know of that. */
+int io_reserve(int fd, uint64_t offset, uint64_t n_bytes) MUST_CHECK;
 
 /* What a test makes of reads and writes; each may be NULL. */
 struct io_faults {
@@ -69,6 +71,8 @@ struct io_faults {
 	 * system has it if *ret_result is left alone. */
 	size_t (*write)(void *arg, uint64_t offset, size_t n_bytes,
 			int *ret_result);
+	/* Room is reserved: 0 or what is said instead. */
+	int (*reserve)(void *arg, uint64_t offset);
 	/* @buf was read; 0 or what is said instead. */
 	int (*read)(void *arg, uint64_t offset, void *buf, size_t n_bytes);
 	void *arg;

@@ -375,5 +375,4 @@ unsigned backing_reap(struct backing *b, bool wait)
 void backing_resume(struct backing *b)
 {
 	atomic_store_explicit(&b->failures, 0, memory_order_relaxed);
-	b->good_chunks = 0;
 }

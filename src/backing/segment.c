@@ -114,8 +114,12 @@ int segment_open(struct backing *b, uint32_t *ret_segment)
 	r = file_reserve(b, ix);
 	if (r < 0) {
 		segment_sub(b, ix, COUNT_PIN);
+		if (r == -ENOSPC) {
+			segment_no_room(b);
+			return r;
+		}
 		log_note_error(b, r);
-		return r == -ENOSPC ? r : -EIO;
+		return -EIO;
 	}
 	*ret_segment = ix;
 	return 0;

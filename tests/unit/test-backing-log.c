@@ -72,6 +72,20 @@ static void test_one_error(enum io_kind io)
 	end();
 }
 
+/* What comes after an error goes elsewhere. */
+static void test_segment_is_left(void **state UNUSED)
+{
+	begin(IO_BEST, (struct plan){.from = 1, .many = 1, .result = -EIO});
+	put_many(0, 10);
+	put_many(10, 20);
+	assert_int_equal(rig.failed, 10);
+	put_many(10, 20);
+	assert_int_equal(extent_place(rig.item[9].extent).segment, 0);
+	assert_int_equal(extent_place(rig.item[10].extent).segment, 1);
+	rig_check(&rig);
+	end();
+}
+
 static void test_one_error_uring(void **state UNUSED)
 {
 	test_one_error(IO_BEST);
@@ -97,7 +111,9 @@ static void test_short_writes(void **state UNUSED)
 			plan.result = (int)lengths[i];
 			plan.really = lengths[i] & ~(size_t)4095;
 		}
-		put_many(0, 1000);
+		/* One chunk: all of them are its own. */
+		put_many(0, 170);
+		assert_true(plan.seen > 1);
 		assert_int_equal(rig.failed, 0);
 		assert_int_equal(rig_stats(&rig).write_errors, 0);
 		rig_check(&rig);
@@ -206,6 +222,65 @@ static void test_disk_full_on_write(void **state UNUSED)
 	end();
 }
 
+/* --- segments that cannot be had --- */
+
+static int refusal;
+
+static int on_reserve(void *arg UNUSED, uint64_t offset UNUSED)
+{
+	return refusal;
+}
+
+static const struct io_faults no_segments = {.reserve = on_reserve};
+
+/* A file system without fallocate() does as well. */
+static void test_no_reserve(void **state UNUSED)
+{
+	uint32_t segment;
+
+	backing_rig_up(&rig, IO_BEST, false, 0);
+	refusal = -EOPNOTSUPP;
+	io_set_faults(&no_segments);
+	put_many(0, 2000);
+	rig_check(&rig);
+	for (uint32_t i = 0; i < 2000; i++)
+		if (i % 10)
+			rig_free(&rig, i);
+	assert_true(backing_thin(rig.backing, 50, &segment));
+	rig_check(&rig);
+	end();
+}
+
+static void test_refused_segments(void **state UNUSED)
+{
+	backing_rig_up(&rig, IO_BEST, false, 0);
+	io_set_faults(&no_segments);
+	refusal = -EDQUOT;
+	for (unsigned i = 0; i < 2 * FAILURES_MAX; i++)
+		assert_int_equal(rig_put(&rig, 0, 1400, 0), -ENOSPC);
+	assert_int_equal(rig_stats(&rig).state, BACKING_FULL);
+	assert_int_equal(rig_stats(&rig).write_errors, 0);
+	assert_int_equal(backing_close(rig.backing), 0);
+	assert_int_equal(backing_open(rig.backing, &rig.config, rig.why,
+				      sizeof(rig.why)),
+			 0);
+	/* As if it were another file, with room. */
+	refusal = -EIO;
+	for (unsigned i = 0; i < FAILURES_MAX; i++) {
+		assert_int_equal(rig_stats(&rig).state, BACKING_ACTIVE);
+		assert_int_equal(rig_put(&rig, 0, 1400, 0), -EIO);
+	}
+	assert_int_equal(rig_stats(&rig).state, BACKING_STOPPED);
+	assert_int_equal(rig_stats(&rig).write_errors, FAILURES_MAX);
+	refusal = 0;
+	assert_int_equal(rig_put(&rig, 0, 1400, 0), -EIO);
+	backing_resume(rig.backing);
+	put_many(0, 10);
+	assert_int_equal(rig_stats(&rig).segments, 1);
+	rig_check(&rig);
+	end();
+}
+
 /* The real thing, as far as a test without root gets: the longest file. */
 static void test_file_limit(void **state UNUSED)
 {
@@ -308,12 +383,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_error_uring),
 		cmocka_unit_test(test_one_error_threads),
+		cmocka_unit_test(test_segment_is_left),
 		cmocka_unit_test(test_short_writes),
 		cmocka_unit_test(test_no_headway),
 		cmocka_unit_test(test_torn_write),
 		cmocka_unit_test(test_stops),
 		cmocka_unit_test(test_forgives),
 		cmocka_unit_test(test_disk_full_on_write),
+		cmocka_unit_test(test_no_reserve),
+		cmocka_unit_test(test_refused_segments),
 		cmocka_unit_test(test_file_limit),
 		cmocka_unit_test(test_freed_when_done),
 		cmocka_unit_test(test_again),

@@ -244,22 +244,41 @@ static void test_cap(void **state UNUSED)
 	backing_rig_down(&rig);
 }
 
-/* The file is as long as its last segment that is in use. */
-static void test_file_shrinks(void **state UNUSED)
+static off_t file_size(void)
 {
 	struct stat st;
 
+	assert_int_equal(stat(rig.path, &st), 0);
+	return st.st_size;
+}
+
+static void free_segment(uint32_t segment)
+{
+	for (uint32_t i = 0; i < RIG_ITEMS; i++)
+		if (rig.item[i].state == RIG_LIVE &&
+		    extent_place(rig.item[i].extent).segment == segment)
+			rig_free(&rig, i);
+}
+
+/* The file is as long as its last segment that is in use. */
+static void test_file_shrinks(void **state UNUSED)
+{
 	backing_rig_up(&rig, IO_BEST, false, 0);
 	for (uint32_t i = 0; i < 1024; i++)
 		rig_put_wait(&rig, i, 4096, 0);
 	rig_settle(&rig);
-	stat(rig.path, &st);
-	assert_true(st.st_size >= (off_t)(4 * MIB));
-	for (uint32_t i = 0; i < 1020; i++)
-		rig_free(&rig, i);
-	assert_true(rig_stats(&rig).file_bytes <= 2 * MIB);
-	for (uint32_t i = 1020; i < 1024; i++)
-		rig_free(&rig, i);
+	assert_int_equal(file_size(), 5 * MIB);
+	for (uint32_t segment = 1; segment < 4; segment++)
+		free_segment(segment);
+	assert_int_equal(file_size(), 5 * MIB);
+	assert_true(rig_stats(&rig).file_bytes <= 2 * MIB + 64 * KIB);
+	/* Segment 4 is full after these, and 1 is open. */
+	for (uint32_t i = 2000; i < 2300; i++)
+		rig_put_wait(&rig, i, 4096, 0);
+	rig_settle(&rig);
+	free_segment(4);
+	assert_int_equal(file_size(), 2 * MIB);
+	rig_check(&rig);
 	backing_rig_down(&rig);
 }
 
