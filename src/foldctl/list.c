@@ -150,6 +150,16 @@ static void tell_the_dead(const struct mounts *mounts,
 					  NULL);
 }
 
+/* The kernel's list alone has the rest: completions ask for these. */
+static bool needs_daemons(const struct table *t)
+{
+	for (unsigned i = 0; columns[i].name; i++)
+		if (table_shows(t, i) && i != MOUNT && i != ID && i != SOURCE &&
+		    i != OPTIONS)
+			return true;
+	return false;
+}
+
 static int list(struct context *ctx, struct table *t)
 {
 	const struct mounts *mounts = &ctx->mounts;
@@ -159,6 +169,8 @@ static int list(struct context *ctx, struct table *t)
 	if (!asked)
 		die("%s", strerror(ENOMEM));
 	for (unsigned i = 0; i < mounts->n; i++)
+		asked[i].error = -ENODATA;
+	for (unsigned i = 0; i < mounts->n && needs_daemons(t); i++)
 		if (!mounts->list[i].again)
 			ask(ctx, &mounts->list[i], &asked[i]);
 	for (unsigned i = 0; i < mounts->n; i++)

@@ -205,6 +205,13 @@ static bool place_of(const struct table *t, unsigned column, size_t *ret_place)
 	return false;
 }
 
+bool table_shows(const struct table *t, unsigned column)
+{
+	size_t place;
+
+	return place_of(t, column, &place);
+}
+
 void table_text(struct table *t, unsigned column, const char *text)
 {
 	size_t place;

@@ -65,6 +65,10 @@ struct table *table_new(const char *name, const struct table_column *columns,
 			const struct table_options *options) MUST_CHECK;
 void table_free(struct table *table);
 
+/* Whether the column is in print: else what it would show need not be asked
+ * for. */
+bool table_shows(const struct table *table, unsigned column);
+
 /* Begin a row; its cells are empty. */
 void table_row(struct table *table);
 /* Cells of the last row; @column counts in the columns given to table_new(),
