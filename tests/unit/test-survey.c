@@ -6,7 +6,7 @@
 #include "store/state.h"
 #include <string.h>
 
-#define FAR (UINT64_C(1) << 33) /* a page number in a map of height 6 */
+#define FAR (UINT64_C(1) << 45) /* a page number in a map of height 8 */
 
 static int up(void **state)
 {

@@ -14,6 +14,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 
@@ -32,6 +33,7 @@ class Emulator:
         self.cursor = True
         self.colors = 0
         self.drawn = 0
+        self.strict_from = 0
         self.rest = ''
         self.decoder = codecs.getincrementaldecoder('utf-8')()
         self.resize(rows, columns)
@@ -41,6 +43,13 @@ class Emulator:
         self.rows, self.columns = rows, columns
         self.cells = [[' '] * columns for _ in range(rows)]
         self.row = self.column = 0
+
+    def _wrong(self, what):
+        """An error, unless a page may still be one for another size."""
+        if self.drawn >= self.strict_from:
+            row = self.cells[min(self.row, self.rows - 1)]
+            raise Wrong(f'{what} at {self.row},{self.column} of '
+                        f'{self.rows},{self.columns}: ' + ''.join(row))
 
     def lines(self):
         """The screen as text."""
@@ -74,9 +83,7 @@ class Emulator:
         elif not self.alternate:
             pass  # a shell's screen: not looked at
         elif self.column >= self.columns or self.row >= self.rows:
-            raise Wrong(f'{char!r} at {self.row},{self.column} of '
-                        f'{self.rows},{self.columns}: '
-                        + ''.join(self.cells[min(self.row, self.rows - 1)]))
+            self._wrong(repr(char))
         else:
             self.cells[self.row][self.column] = char
             self.column += 1
@@ -90,10 +97,11 @@ class Emulator:
             self.row, self.column = int(numbers or 1) - 1, 0
             self.drawn += self.row == 0
         elif letter == 'K' and numbers == '':
-            if self.column >= self.columns:
-                raise Wrong('cleared behind the last column')
-            self.cells[self.row][self.column:] = (
-                [' '] * (self.columns - self.column))
+            if self.column >= self.columns or self.row >= self.rows:
+                self._wrong('cleared')
+            else:
+                self.cells[self.row][self.column:] = (
+                    [' '] * (self.columns - self.column))
         elif letter == 'J':
             first = 0 if numbers == '2' else self.row
             for row in range(first, self.rows):
@@ -142,10 +150,16 @@ class Terminal:
         return termios.tcgetattr(self.slave)
 
     def resize(self, rows, columns):
-        """The window has another size; the program hears of it."""
+        """The window has another size; until the program has drawn for it."""
+        self.emulator.strict_from = sys.maxsize
         self._drain()
         self.emulator.resize(rows, columns)
         self._set_size(rows, columns)
+        # What was written for the old size is read now, but for one page that
+        # may be on its way.
+        self._drain()
+        first = self.emulator.strict_from = self.emulator.drawn + 2
+        self.until(lambda: self.emulator.drawn > first, 'a page drawn again')
 
     def _drain(self):
         try:
