@@ -79,6 +79,8 @@ const char *key_value(const char *name, const json_t *value, bool exact,
 	} else if (json_is_integer(value)) {
 		number_text(key && !exact ? key->unit : "NONE",
 			    (uint64_t)json_integer_value(value), text);
+	} else if (json_is_real(value)) {
+		snprintf(text, KEY_VALUE_MAX, "%.3f", json_real_value(value));
 	} else if (json_is_array(value)) {
 		snprintf(text, KEY_VALUE_MAX, "%zu row%s",
 			 json_array_size(value),

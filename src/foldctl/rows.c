@@ -20,7 +20,7 @@ struct fields {
 
 static enum table_kind kind_of(const char *name, const json_t *value)
 {
-	if (!json_is_integer(value))
+	if (!json_is_number(value))
 		return TABLE_TEXT;
 	return strstr(name, "bytes") ? TABLE_BYTES : TABLE_NUMBER;
 }
@@ -43,11 +43,16 @@ void rows_cell(struct table *t, unsigned column, const json_t *row,
 	       const char *field)
 {
 	const json_t *value = json_object_get(row, field);
+	char text[32];
 
-	if (json_is_string(value))
+	if (json_is_string(value)) {
 		table_text(t, column, json_string_value(value));
-	else if (json_is_integer(value) && json_integer_value(value) >= 0)
+	} else if (json_is_integer(value) && json_integer_value(value) >= 0) {
 		table_number(t, column, (uint64_t)json_integer_value(value));
+	} else if (json_is_real(value)) {
+		snprintf(text, sizeof(text), "%.1f", json_real_value(value));
+		table_text(t, column, text);
+	}
 }
 
 int rows_print(const char *name, const json_t *rows,

@@ -64,6 +64,9 @@ static void texts_tables_and_nothing(void **state UNUSED)
 	value = json_array();
 	assert_string_equal(key_value("slots", value, true, text), "0 rows");
 	json_decref(value);
+	value = json_real(2.5);
+	assert_string_equal(key_value("a_ratio", value, false, text), "2.500");
+	json_decref(value);
 	value = json_string("lz4:1");
 	assert_string_equal(key_value("compress", value, false, text), "lz4:1");
 	json_decref(value);
