@@ -64,6 +64,21 @@ static void who_is_silent_within_a_line_is_cut_off(void **state UNUSED)
 	close(idle);
 }
 
+/* With no patience at all: what is ready to be served is served. */
+static void who_waits_for_us_is_not_cut_off(void **state UNUSED)
+{
+	int fd;
+
+	again_with(1);
+	fd = dial();
+	say(fd, "get pid\nstat\nget pid\nget version\n");
+	hears(fd, "4711");
+	hears(fd, "\"stats\"");
+	hears(fd, "4711");
+	hears(fd, "\"1.2\"");
+	close(fd);
+}
+
 static void who_reads_nothing_is_cut_off(void **state UNUSED)
 {
 	int fd;
@@ -210,6 +225,7 @@ int main(void)
 		CASE(a_megabyte_without_end_is_cut_off),
 		CASE(garbage_does_no_harm),
 		CASE(who_is_silent_within_a_line_is_cut_off),
+		CASE(who_waits_for_us_is_not_cut_off),
 		CASE(who_reads_nothing_is_cut_off),
 		CASE(there_is_always_room_for_one_more),
 		CASE(who_waits_for_a_change_stays),

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tests of jobs without a request: each is carried out or cancelled, once. */
+#include "base/heap.h"
+#include "fs/later.h"
+#include "fs_rig.h"
+#include "unit.h"
+#include <stdatomic.h>
+
+#define JOBS 1000u
+
+static _Atomic unsigned ran, cancelled;
+static struct fs *seen;
+
+static void run(struct fs *fs, struct later_job *job)
+{
+	assert_ptr_equal(fs, seen);
+	assert_null(job->req);
+	ran++;
+}
+
+static void cancel(struct fs *fs, struct later_job *job UNUSED)
+{
+	assert_ptr_equal(fs, seen);
+	cancelled++;
+}
+
+static void each_job_is_run_or_cancelled(void **state UNUSED)
+{
+	struct fs_rig rig;
+
+	fs_rig_config(&rig);
+	fs_rig_up(&rig);
+	seen = rig.fs;
+	/* Where a job comes from has no worker. */
+	worker_now = NULL;
+	for (unsigned i = 0; i < JOBS; i++) {
+		struct later_job *job = heap_zalloc(1, sizeof(*job));
+
+		assert_non_null(job);
+		job->run = run;
+		job->cancel = cancel;
+		later_post(rig.fs->later, job);
+	}
+	fs_rig_down(&rig);
+	assert_int_equal(ran + cancelled, JOBS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_job_is_run_or_cancelled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
