@@ -20,6 +20,7 @@
 /* Lines around the picture: heading, blank, blank, legend, and a prompt. */
 #define OTHER_LINES 6
 #define LINES_MAX 32
+#define COLOR_MAX 16
 
 static const struct verb_help help = {
 	.options =
@@ -76,36 +77,33 @@ static int print_json(const char *path, const struct picture *p)
 }
 
 /* What is young is bright, what is cold is dim. */
-static void put_cell(struct page *page, const struct request *req, char tier,
-		     char age)
+static void cell_color(char tier, char age, char color[COLOR_MAX])
 {
-	const char *shade = age < '4' && age >= '0'     ? "1;"
-			    : age >= '8' && tier != '.' ? "2;"
-							: "";
-	char color[16];
+	const char *shade = age <= '3' ? "1;" : age >= '8' ? "2;" : "";
 
-	snprintf(color, sizeof(color), "%s%s", shade, picture_tier_color(tier));
-	page_color(page, color);
-	page_put(page, "%c", req->ages && tier != '.' ? age : tier);
+	snprintf(color, COLOR_MAX, "0;%s%s",
+		 tier == FOLDFS_MAP_TIERS[0] ? "" : shade,
+		 picture_tier_color(tier));
 }
 
-static void put_lines(struct page *page, const struct request *req,
-		      const struct picture *p, unsigned across)
+static void put_line(struct page *page, const struct request *req,
+		     const struct picture *p, unsigned first, unsigned n)
 {
-	char size[SIZE_TEXT_MAX];
+	char color[COLOR_MAX], last[COLOR_MAX] = "", size[SIZE_TEXT_MAX];
 
-	for (unsigned i = 0; i < p->n; i++) {
-		if (i % across == 0) {
-			if (i)
-				page_newline(page);
-			page_put(page, "%10s ",
-				 size_format(i * p->cell_pages * PAGE_BYTES,
-					     size));
-		}
-		put_cell(page, req, p->tier[i], p->age[i]);
-		if (i + 1 == p->n || (i + 1) % across == 0)
-			page_color(page, NULL);
+	page_put(page, "%10s ",
+		 size_format(first * p->cell_pages * PAGE_BYTES, size));
+	for (unsigned i = first; i < first + n && i < p->n; i++) {
+		bool is_hole = p->tier[i] == FOLDFS_MAP_TIERS[0];
+
+		cell_color(p->tier[i], p->age[i], color);
+		if (strcmp(color, last) != 0)
+			page_color(page, color);
+		strcpy(last, color);
+		page_put(page, "%c",
+			 req->ages && !is_hole ? p->age[i] : p->tier[i]);
 	}
+	page_color(page, NULL);
 	page_newline(page);
 }
 
@@ -152,8 +150,8 @@ static int print_picture(const char *path, const struct request *req,
 		 size_format(p->pages * PAGE_BYTES, text), p->pages,
 		 p->pages == 1 ? "" : "s");
 	page_newline(&page);
-	if (p->n)
-		put_lines(&page, req, p, across);
+	for (unsigned i = 0; i < p->n; i += across)
+		put_line(&page, req, p, i, across);
 	put_legend(&page, req, p);
 	return page_print(&page) < 0 ? EXIT_FAILED : EXIT_DONE;
 }
