@@ -104,14 +104,7 @@ static int attempt(void *arg UNUSED)
 
 static void up(void)
 {
-	const char *dir = getenv("TMPDIR");
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/foldfs-fault-XXXXXX",
-		 dir && *dir ? dir : "/tmp");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	close(fd);
+	rig_temp(rig_dir(), path, sizeof(path));
 	budget_init(&budget, GIB);
 	assert_int_equal(arena_new(MIB, &budget, &arena), 0);
 }

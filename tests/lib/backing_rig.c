@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* --- numbers and bytes --- */
@@ -106,20 +107,44 @@ static const struct backing_ops rig_ops = {
 
 /* --- up and down --- */
 
+#define RAM_ENOUGH (256 * MIB)
+
+static const char *disk_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return dir && *dir ? dir : "/tmp";
+}
+
+const char *rig_dir(void)
+{
+	struct statvfs st;
+
+	if (!access("/dev/shm", W_OK) && !statvfs("/dev/shm", &st) &&
+	    (uint64_t)st.f_bavail * st.f_frsize >= RAM_ENOUGH)
+		return "/dev/shm";
+	return disk_dir();
+}
+
+void rig_temp(const char *dir, char *path, size_t path_bytes)
+{
+	int n = snprintf(path, path_bytes, "%s/foldfs-backing-XXXXXX", dir);
+	int fd;
+
+	assert_true(n > 0 && (size_t)n < path_bytes);
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
 void backing_rig_up(struct backing_rig *rig, enum io_kind io, bool encrypt,
 		    uint64_t most_bytes)
 {
-	const char *dir = getenv("TMPDIR");
-	int fd;
-
 	memset(rig, 0, sizeof(*rig));
 	rig->random = 4711;
 	rig->io = io;
-	snprintf(rig->path, sizeof(rig->path), "%s/foldfs-backing-XXXXXX",
-		 dir && *dir ? dir : "/tmp");
-	fd = mkstemp(rig->path);
-	assert_true(fd >= 0);
-	close(fd);
+	rig_temp(io == IO_CACHED ? disk_dir() : rig_dir(), rig->path,
+		 sizeof(rig->path));
 	rig->config = (struct backing_config){
 		.path = rig->path,
 		.most_bytes = most_bytes,

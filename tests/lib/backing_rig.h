@@ -43,7 +43,15 @@ struct backing_rig {
 	struct rig_item item[RIG_ITEMS];
 };
 
-/* With a new file, open. Ends the test on any error. */
+/*
+ * Where files of tests go: to RAM where there is enough of it, for a disk that
+ * others keep busy takes a second for what these tests do a thousand times.
+ */
+const char *rig_dir(void);
+/* A new empty file; the end of a path that is 256 bytes long at most. */
+void rig_temp(const char *dir, char *path, size_t path_bytes);
+
+/* With a new file, open; one for IO_CACHED is on the disk. Ends the test on any error. */
 void backing_rig_up(struct backing_rig *rig, enum io_kind io, bool encrypt,
 		    uint64_t most_bytes);
 /* Everything is freed; the file, the records and the budget must be as they

@@ -31,10 +31,7 @@ static const struct backing_ops ops = {no_kind, no_kind, no_done};
 
 static int setup(void **state UNUSED)
 {
-	const char *top = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%s/foldfs-open-XXXXXX",
-		 top && *top ? top : "/tmp");
+	snprintf(dir, sizeof(dir), "%s/foldfs-open-XXXXXX", rig_dir());
 	assert_non_null(mkdtemp(dir));
 	budget_init(&budget, GIB);
 	assert_int_equal(arena_new(MIB, &budget, &arena), 0);

@@ -107,7 +107,7 @@ static void test_unmarked(void **state UNUSED)
 
 /* --- the model --- */
 
-#define MODEL_STEPS 4000u
+#define MODEL_STEPS 12000u
 #define MODEL_ITEMS 1500u
 
 static void on_visit(void *arg UNUSED, struct extent extent,
@@ -204,7 +204,7 @@ static void test_model(void **state UNUSED)
 		model(strtoull(wanted, NULL, 0), false);
 		return;
 	}
-	for (uint64_t seed = 1; seed <= 2; seed++)
+	for (uint64_t seed = 1; seed <= 4; seed++)
 		model(seed, false);
 }
 
@@ -214,7 +214,7 @@ static void test_model_encrypted(void **state UNUSED)
 
 	if (crypt_choose(&cipher) < 0)
 		skip();
-	model(3, true);
+	model(5, true);
 }
 
 int main(void)

@@ -17,8 +17,8 @@
 
 #define SLOTS 256u
 #define THREADS 3u
-#define PUTS 6000u
-#define READS 2500u
+#define PUTS 20000u
+#define READS 10000u
 
 struct slot {
 	pthread_mutex_t lock;
@@ -194,15 +194,9 @@ static void write_all(void)
 static void open_backing(struct arena *arena, char path[200], enum io_kind io)
 {
 	struct backing_config config = {.path = path};
-	const char *dir = getenv("TMPDIR");
 	char why[300];
-	int fd;
 
-	snprintf(path, 200, "%s/foldfs-storm-XXXXXX",
-		 dir && *dir ? dir : "/tmp");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	close(fd);
+	rig_temp(rig_dir(), path, 200);
 	assert_int_equal(backing_new(arena, &ops, NULL, &backing), 0);
 	assert_int_equal(
 		backing_open_kind(backing, &config, io, why, sizeof(why)), 0);
