@@ -12,6 +12,7 @@
 struct owner {
 	uint64_t limit;
 	const char *codec;
+	const char *rows;
 	int set_result;
 	unsigned sets;
 	enum ctl_key set_key;
@@ -32,7 +33,7 @@ static int collect(void *arg, struct ctl_values *ret_values)
 	ret_values->text[CTL_version] = heap_strdup("1.2 \"x\"");
 	if (!ret_values->text[CTL_version])
 		return -ENOMEM;
-	ret_values->text[CTL_sets] = heap_strdup("set=1\nset=2\n");
+	ret_values->text[CTL_sets] = heap_strdup(owner->rows);
 	return ret_values->text[CTL_sets] ? 0 : -ENOMEM;
 }
 
@@ -53,7 +54,8 @@ static const struct ctl ctl = {.ops = &ops, .arg = &owner};
 
 static int fresh_owner(void **state UNUSED)
 {
-	owner = (struct owner){.limit = 1048576, .codec = "lz4:1"};
+	owner = (struct owner){
+		.limit = 1048576, .codec = "lz4:1", .rows = "set=1\nset=2\n"};
 	return 0;
 }
 
@@ -86,7 +88,7 @@ static void numbers_and_texts_are_read_by_name(void **state UNUSED)
 /* Asked for first and read after: what grew in between must still fit. */
 static void a_value_may_grow_after_its_size_was_asked(void **state UNUSED)
 {
-	char buf[32];
+	char buf[32], rows[4096];
 	size_t asked = 0, n;
 
 	owner.limit = 9;
@@ -97,6 +99,14 @@ static void a_value_may_grow_after_its_size_was_asked(void **state UNUSED)
 	assert_int_equal(ctl_get(&ctl, "user.foldfs.mem_limit", buf, asked, &n),
 			 0);
 	assert_int_equal(n, 20);
+	/* A table, by rows. */
+	owner.rows = "set=1\n";
+	assert_int_equal(ctl_get(&ctl, "user.foldfs.sets", NULL, 0, &asked), 0);
+	assert_true(asked <= sizeof(rows));
+	owner.rows = "set=1 codec=lz4:1 objects=12345678 current=0\n"
+		     "set=2 codec=zstd:3 objects=12345678 current=1\n";
+	assert_int_equal(ctl_get(&ctl, "user.foldfs.sets", rows, asked, &n), 0);
+	assert_int_equal(n, strlen(owner.rows));
 }
 
 static void what_is_no_key_is_enodata(void **state UNUSED)

@@ -63,6 +63,12 @@ static void quantiles_lie_in_their_bucket(void **state UNUSED)
 	assert_in_range(histogram_quantile(&total, 991), 65537, 100000);
 	assert_int_equal(histogram_quantile(&total, 1000), 100000);
 	assert_in_range(histogram_quantile(&total, 0), 64, 128);
+	/* Half of three are two. */
+	memset(&total, 0, sizeof(total));
+	total.bucket[0] = total.bucket[10] = total.bucket[20] = 1;
+	total.count = 3;
+	total.most = histogram_bound(20);
+	assert_in_range(histogram_quantile(&total, 500), 513, 1024);
 }
 
 static void few_values_and_none(void **state UNUSED)
