@@ -24,12 +24,14 @@
 #include <unistd.h>
 
 #define ID 7
+#define LONG_TEXT_BYTES (500u << 10)
 #define LONG_NS (3600 * NS_PER_S)
 #define SHORT_NS (NS_PER_S / 50)
 
 /* The owner behind the socket: what it was asked, what it lets happen. */
 static _Atomic unsigned rights;   /* enum ctl_right of the next who come */
 static _Atomic int change_result; /* of handing over */
+static _Atomic bool long_texts;   /* more than a socket holds */
 static int changes_fd, stops_fd;  /* eventfds: one more has come */
 static struct ctl_change *_Atomic change;
 static struct budget budget;
@@ -38,8 +40,12 @@ static struct ctl_socket *server;
 
 static inline int collect(void *arg UNUSED, struct ctl_values *ret_values)
 {
+	static char longest[LONG_TEXT_BYTES + 1];
+
+	memset(longest, 'x', LONG_TEXT_BYTES);
 	ret_values->number[CTL_pid] = 4711;
-	ret_values->text[CTL_version] = heap_strdup("1.2");
+	ret_values->text[CTL_version] =
+		heap_strdup(long_texts ? longest : "1.2");
 	return ret_values->text[CTL_version] ? 0 : -ENOMEM;
 }
 
@@ -114,6 +120,7 @@ static inline int set_up(void **state UNUSED)
 	rights = CTL_MAY_CHANGE;
 	change = NULL;
 	change_result = 0;
+	long_texts = false;
 	strcpy(dir, "/tmp/test-ctl-socket-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	budget_init(&budget, UINT64_C(1) << 30);

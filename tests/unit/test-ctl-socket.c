@@ -64,6 +64,20 @@ static void more_than_fits_at_once_is_answered(void **state UNUSED)
 	close(fd);
 }
 
+static void an_answer_may_be_longer_than_what_fits(void **state UNUSED)
+{
+	static char line[2 * LONG_TEXT_BYTES];
+	int fd = dial();
+
+	long_texts = true;
+	say(fd, "get version\nget pid\n");
+	assert_true(hear(fd, line, sizeof(line)));
+	assert_true(strlen(line) > LONG_TEXT_BYTES);
+	assert_string_equal(line + strlen(line) - 4, "xx\"}");
+	hears(fd, "4711");
+	close(fd);
+}
+
 /* --- changes --- */
 
 static void others_are_answered_while_a_change_waits(void **state UNUSED)
@@ -97,6 +111,10 @@ static void who_asked_for_a_change_may_go(void **state UNUSED)
 	asks(fd, "hello\n", "\"id\":7");
 	ctl_change_done(change, 0);
 	asks(fd, "get pid\n", "4711");
+	asks(fd, "hello\n", "\"id\":7");
+	/* And nothing that it did not ask for. */
+	shutdown(fd, SHUT_WR);
+	assert_int_equal(recv(fd, (char[1]){0}, 1, 0), 0);
 	close(fd);
 }
 
@@ -249,6 +267,7 @@ int main(void)
 		CASE(requests_are_answered_in_order),
 		CASE(who_has_said_all_is_still_answered),
 		CASE(more_than_fits_at_once_is_answered),
+		CASE(an_answer_may_be_longer_than_what_fits),
 		CASE(others_are_answered_while_a_change_waits),
 		CASE(who_asked_for_a_change_may_go),
 		CASE(a_change_nobody_takes_is_answered),
