@@ -178,7 +178,8 @@ size_t backing_extent_bytes(struct extent extent);
 /* --- cleaning --- */
 
 /* The segment with the fewest live bytes, if that is below @percent of it and
- * it is not being written: true and its number. */
+ * it is not being written: true and its number. Not one again that a visit
+ * could not read whole: it goes when its last extent is freed. */
 bool backing_thin(struct backing *backing, unsigned percent,
 		  uint32_t *ret_segment);
 /*

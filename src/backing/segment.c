@@ -74,6 +74,7 @@ static void begin_life(struct backing *b, uint32_t ix) REQUIRES(b->lock)
 	if (seg->used_before)
 		backing_count(b, COUNT_REUSED, 1);
 	seg->used_before = true;
+	seg->damaged = false;
 }
 
 static int take_free(struct backing *b, uint32_t *ret_ix)

@@ -22,7 +22,7 @@ bool backing_thin(struct backing *b, unsigned percent, uint32_t *ret_segment)
 		uint64_t count = atomic_load_explicit(&segment_at(b, ix)->count,
 						      memory_order_relaxed);
 
-		if (!count || count_pins(count) ||
+		if (!count || count_pins(count) || segment_at(b, ix)->damaged ||
 		    count_units(count) * UINT64_C(100) >= least)
 			continue;
 		least = count_units(count) * UINT64_C(100);
@@ -188,6 +188,7 @@ int backing_segment_visit(struct backing *b, uint32_t segment,
 		walk(&w, visit, arg);
 		window_down(&w);
 		r = w.err;
+		segment_at(b, segment)->damaged = r < 0;
 	}
 	segment_sub(b, segment, COUNT_PIN);
 	return r;

@@ -261,15 +261,19 @@ static void on_visit(void *arg UNUSED, struct extent extent,
 
 static void visit_damaged(bool encrypt)
 {
+	uint32_t segment;
 	uint64_t at;
 	int fd;
 
 	put_extents(encrypt);
-	backing_flush(rig.backing);
+	/* Not open any more. */
+	backing_rig_reattach(&rig);
 	shown = 0;
 	assert_int_equal(backing_segment_visit(rig.backing, 0, on_visit, NULL),
 			 0);
 	assert_int_equal(shown, EXTENTS);
+	assert_true(backing_thin(rig.backing, 50, &segment));
+	assert_int_equal(segment, 0);
 	fd = open(rig.path, O_RDWR);
 	at = extent_place(rig.item[30].extent).unit * BACKING_UNIT;
 	assert_int_equal(pwrite(fd, "damage", 6, (off_t)at + 33), 6);
@@ -280,6 +284,8 @@ static void visit_damaged(bool encrypt)
 	assert_int_equal(backing_segment_visit(rig.backing, 0, on_visit, NULL),
 			 -EIO);
 	assert_int_equal(shown, EXTENTS - 2);
+	/* Cleaning does not come back to it for ever. */
+	assert_false(backing_thin(rig.backing, 50, &segment));
 	backing_rig_down(&rig);
 }
 
