@@ -139,6 +139,12 @@ bool share_rest(struct share *share, unsigned slot)
 	return false;
 }
 
+bool share_is_called(const struct share *share, unsigned slot)
+{
+	return !(atomic_load_explicit(&share->resting, memory_order_relaxed) &
+		 bit(slot));
+}
+
 bool share_rest_end(struct share *share, unsigned slot)
 {
 	return !(atomic_fetch_and(&share->resting, ~bit(slot)) & bit(slot));

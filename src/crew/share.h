@@ -45,6 +45,8 @@ void share_enter(struct share *share, unsigned slot);
 void share_leave(struct share *share, unsigned slot);
 /* About to sleep on share_fd() and more. False: do not, there are parts. */
 bool share_rest(struct share *share, unsigned slot);
+/* Somebody wants the worker: do not sleep. */
+bool share_is_called(const struct share *share, unsigned slot);
 /* Awake again, for whatever reason; true: it was wanted. */
 bool share_rest_end(struct share *share, unsigned slot);
 /* Take parts until there are none; @with is handed to each. */

@@ -55,6 +55,7 @@ struct worker {
 	char *buffers;  /* one piece; NULL while the slot is down */
 	char *in;       /* a request; its payload is page-aligned */
 	char *out;      /* IO_MAX_BYTES, page-aligned: a reply's data */
+	bool helped;    /* with a shared request, just now */
 	unsigned flags; /* enum request_flag, of the request at hand */
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */
 	uint64_t loan_bytes;     /* paid for their buffers; 0: free_loan */

@@ -80,7 +80,9 @@ static void resting_worker_is_called_once(void **state)
 {
 	(void)state;
 	assert_true(share_rest(share, 1));
+	assert_false(share_is_called(share, 1));
 	assert_true(run_marks(10));
+	assert_true(share_is_called(share, 1));
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(ran[i], 1);
 	assert_int_equal(ran[10], 0);
