@@ -48,7 +48,7 @@ double sample_row_rate(const struct sample *from, const struct sample *to,
 uint64_t sample_number(const struct sample *sample, const char *key);
 /* A table of it; NULL: it is not there, or no table. */
 const json_t *sample_table(const struct sample *sample, const char *key);
-/* Bytes held / RAM taken; 0 when nothing is held. */
+/* Bytes held / RAM and backing file taken; 0: nothing is taken. */
 double sample_ratio(const struct sample *sample);
 
 /* One line of JSON on standard output: the rates, and all keys of @to. 0 or a

@@ -101,7 +101,7 @@ static void put_ram(const struct top_view *view, struct page *page)
 	put_bar(page, "RAM", parts, 2, number(view, "mem_limit"));
 	put_share(page, used, number(view, "mem_limit"));
 	page_newline(page);
-	page_put(page, "%*s| data %s  + tables %s  most so far %s",
+	page_put(page, "%*s| data %s  + tables and buffers %s  most %s",
 		 LABEL_WIDTH + 1, "", size_format(data, a),
 		 size_format(tables, b),
 		 size_format(number(view, "mem_used_max"), c));
@@ -125,7 +125,7 @@ static void put_pages(const struct top_view *view, struct page *page)
 	uint64_t all = number(view, "pages_stored");
 	uint64_t fill = number(view, "same_pages");
 	uint64_t raw = number(view, "huge_pages");
-	uint64_t spilled = number(view, "spilled_pages");
+	uint64_t spilled = number(view, "bd_count");
 	uint64_t other = fill + raw + spilled;
 	uint64_t packed = all > other ? all - other : 0;
 	const struct page_part parts[] = {
@@ -143,12 +143,13 @@ static void put_pages(const struct top_view *view, struct page *page)
 	page_newline(page);
 }
 
+/* The line is there once the daemon has a backing file. */
 static void put_spilled(const struct top_view *view, struct page *page)
 {
-	struct page_part part = {number(view, "spilled_bytes"), '|', "35"};
-	uint64_t limit = number(view, "spill_limit");
+	struct page_part part = {number(view, "bd_bytes"), '|', "35"};
+	uint64_t limit = number(view, "spill_size");
 
-	if (limit == 0)
+	if (part.amount == 0 && limit == 0)
 		return;
 	put_bar(page, "SPILLED", &part, 1, limit);
 	put_share(page, part.amount, limit);
@@ -342,7 +343,7 @@ void top_view_put_help(struct page *page)
 		"+ -      start one worker more, stop one (root and the owner)",
 		"space    a new sample now",
 		"",
-		"RAM      what data (|) and tables (+) take, of mem_limit",
+		"RAM      what data (|) and all else (+) take, of mem_limit",
 		"LOGICAL  bytes of pages held, of size; times the RAM",
 		"PAGES    compressed, one repeated word, not compressible",
 		"PER S    since the last sample; p50, p99, max since the mount",
