@@ -4,9 +4,15 @@
 #include "lib/store_rig.h"
 #include "lib/unit.h"
 #include "store/state.h"
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#define CHANGES 2000u
 #define FAR (UINT64_C(1) << 45) /* a page number in a map of height 8 */
+
+static atomic_bool stop;
+static atomic_uint surveys;
 
 static int up(void **state)
 {
@@ -161,6 +167,60 @@ static void test_lost_pages_are_bad(void **state)
 	atomic_store(&words[0], word);
 }
 
+static void *survey_until_stopped(void *arg)
+{
+	struct store_rig *rig = arg;
+	struct store_file_info info;
+	struct store_cell cells[50];
+	uint64_t sum, pages, cell;
+
+	while (!atomic_load(&stop)) {
+		store_file_info(rig->store, store_rig_file(rig, 0), &info);
+		sum = 0;
+		for (unsigned age = 0; age < STORE_AGES; age++)
+			sum += info.ages[age];
+		assert_int_equal(sum * PAGE_BYTES, info.logical_bytes);
+		assert_true(store_file_map(rig->store, store_rig_file(rig, 0),
+					   cells, 50, &pages, &cell) <= 50);
+		atomic_fetch_add(&surveys, 1);
+	}
+	return NULL;
+}
+
+/* The file grows, is punched and is cut under surveys: what they touch stays
+ * for as long as they do (the sanitizers look). */
+static void test_file_changes_meanwhile(void **state)
+{
+	struct store_rig *rig = *state;
+	struct file file = store_rig_file(rig, 0);
+	struct content random = {5};
+	pthread_t thread;
+
+	atomic_store(&stop, false);
+	atomic_store(&surveys, 0);
+	assert_int_equal(
+		pthread_create(&thread, NULL, survey_until_stopped, rig), 0);
+	for (unsigned i = 0; i < CHANGES || atomic_load(&surveys) < CHANGES / 8;
+	     i++) {
+		uint64_t page = content_below(&random, 3 * 4096);
+
+		put(rig, page, i % 3 ? CONTENT_TEXT : CONTENT_FILL_LARGE);
+		if (i % 8 == 0)
+			assert_int_equal(store_punch(rig->store, rig->stream,
+						     file, page * PAGE_BYTES,
+						     4096 * PAGE_BYTES),
+					 0);
+		if (i % 32 == 0)
+			assert_int_equal(store_truncate(rig->store, rig->stream,
+							file,
+							page * PAGE_BYTES / 2),
+					 0);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	store_rig_check(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +230,8 @@ int main(void)
 						down),
 		cmocka_unit_test_setup_teardown(test_far_pages, up, down),
 		cmocka_unit_test_setup_teardown(test_lost_pages_are_bad, up,
+						down),
+		cmocka_unit_test_setup_teardown(test_file_changes_meanwhile, up,
 						down),
 	};
 
