@@ -193,6 +193,27 @@ static void test_ours(void **state UNUSED)
 	assert_int_equal(st.st_size, 0);
 }
 
+/* Without a cipher it is refused, never written in clear. */
+static void test_encrypted(void **state UNUSED)
+{
+	struct backing_config config = {.path = in_dir("new"), .encrypt = true};
+	struct backing_stats stats;
+	enum crypt_cipher cipher;
+
+	if (crypt_choose(&cipher) < 0) {
+		assert_int_equal(
+			backing_open(backing, &config, why, sizeof(why)),
+			-EOPNOTSUPP);
+		assert_non_null(strstr(why, "libsodium"));
+		assert_int_equal(access(config.path, F_OK), -1);
+		return;
+	}
+	assert_int_equal(backing_open(backing, &config, why, sizeof(why)), 0);
+	backing_stats(backing, &stats);
+	assert_true(stats.encrypted);
+	assert_int_equal(backing_close(backing), 0);
+}
+
 static void test_no_file(void **state UNUSED)
 {
 	struct extent_owner owner = {0};
@@ -281,6 +302,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_new_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ours, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_encrypted, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_no_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_open_again_is_checked,
 						setup, teardown),
