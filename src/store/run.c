@@ -129,15 +129,20 @@ unsigned run_publish(struct store *store, struct file file, uint64_t first,
 /*
  * What will be replaced is read only for its header, and that is rarely in the
  * cache: have it fetched while the codec works. Entries may change meanwhile;
- * nothing but time depends on this.
+ * nothing but time depends on this. Small maps are left out: without a group
+ * lock their only node may go while it is looked at.
  */
 static void expect_old(struct store *store, struct file file, uint64_t first,
 		       unsigned n)
 {
 	struct rwlock *lock = store_file_lock(store, file);
 	unsigned have;
+	uint64_t root;
 
 	rwlock_read(lock);
+	root = atomic_load_explicit(&file.body->root, memory_order_acquire);
+	if (!root_is_node(root) || root_height(root) == 0)
+		n = 0;
 	for (uint64_t page = first; page < first + n; page += have) {
 		_Atomic uint64_t *slots =
 			map_slots(store->arena, file.body, page, &have);
