@@ -41,10 +41,12 @@ static int take_record(struct backing *b, uint32_t ix) REQUIRES(b->lock)
 	uint32_t record;
 	int r;
 
+	/* A mem_limit that was lowered is passed already: a few bytes more are
+	 * what brings a megabyte back. */
 	r = sparse_grow(&b->segments, (ix + 1) * sizeof(struct segment),
-			BUDGET_RESERVE);
+			BUDGET_FORCED);
 	if (!r)
-		r = table_alloc(b->arena, TABLE_SEGMENTS, BUDGET_RESERVE,
+		r = table_alloc(b->arena, TABLE_SEGMENTS, BUDGET_FORCED,
 				&record);
 	if (r < 0)
 		return -ENOMEM;
