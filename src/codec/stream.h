@@ -64,10 +64,11 @@ struct stream_counts {
 /* What the holder of a stream may use until stream_put(). */
 struct stream {
 	unsigned slot;
-	unsigned row;            /* tally row of whoever holds it: its slot */
-	char *out[STREAM_BATCH]; /* STREAM_SLOT_BYTES each, 64-aligned */
-	char *page;              /* PAGE_BYTES: read-modify-write */
-	char *scratch;           /* STREAM_SLOT_BYTES: compressed bytes read */
+	unsigned row; /* tally row of whoever holds it: its slot */
+	char *out
+		[STREAM_BATCH]; /* STREAM_SLOT_BYTES each, 64-aligned, in a row */
+	char *page;             /* PAGE_BYTES: read-modify-write */
+	char *scratch;          /* STREAM_SLOT_BYTES: compressed bytes read */
 	struct sets *sets;
 	struct stream_ctx ctx[STREAM_CTXS];
 	struct stream_ctx spare; /* made by a streams_prepare() under way */

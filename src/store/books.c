@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What leaves the store: objects and fill records are freed in batches and
- * the sums follow them down.
+ * What leaves the store: objects, extents and fill records are freed, and the
+ * sums follow them down.
  *
  * Whoever swapped a word out of its slot owns what the word names, so nothing
  * here needs a lock: readers copied the bytes while they held the group lock.
@@ -18,6 +18,8 @@ void books_begin(struct books *books, struct store *store, unsigned row)
 	books->same = 0;
 	books->huge = 0;
 	books->bytes = 0;
+	books->spilled = 0;
+	books->spilled_bytes = 0;
 	books->pages = 0;
 }
 
@@ -61,6 +63,16 @@ static void object_gone(struct books *books, struct handle h)
 		free_handles(books);
 }
 
+static void extent_gone(struct books *books, struct extent extent)
+{
+	struct backing *backing = books->store->backing;
+
+	/* Without a backing a rebuild lets no such entry stay. */
+	books->spilled++;
+	books->spilled_bytes += (int64_t)backing_extent_bytes(extent);
+	backing_free(backing, extent);
+}
+
 void books_gone(struct books *books, uint64_t word)
 {
 	books->pages += entry_is_held(word);
@@ -75,6 +87,9 @@ void books_gone(struct books *books, uint64_t word)
 		break;
 	case ENTRY_RAM:
 		object_gone(books, entry_handle(word));
+		break;
+	case ENTRY_SPILLED:
+		extent_gone(books, entry_extent(word));
 		break;
 	default:
 		break;
@@ -94,6 +109,8 @@ void books_end(struct books *books)
 	count_sum(books, SUM_SAME, books->same);
 	count_sum(books, SUM_HUGE, books->huge);
 	count_sum(books, SUM_BYTES, books->bytes);
+	count_sum(books, SUM_SPILLED, books->spilled);
+	count_sum(books, SUM_SPILLED_BYTES, books->spilled_bytes);
 }
 
 static void visit_gone(void *arg, uint64_t word)

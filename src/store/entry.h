@@ -6,7 +6,8 @@
  * Bits of an entry, lowest first:
  *
  *	kind        3   enum entry_kind
- *	age         4   0 after every read and write; what ages counts it up
+ *	age         4   0 after every read and write; what ages counts it up.
+ *	                Spilled: ticks in which one more read brings it back
  *	mark        1   claimed by a background pass; a touch clears it
  *	generation 16   one up at each change of the word's meaning
  *	payload    40   handle, fill word, record index: by kind
@@ -18,6 +19,7 @@
 #ifndef SRC_STORE_ENTRY_H
 #define SRC_STORE_ENTRY_H
 
+#include "backing/backing.h"
 #include "base/page.h"
 #include "codec/sets.h"
 #include "pool/pool.h"
@@ -25,32 +27,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Kept in the arena: values never change their meaning. 5 is kept free for
- * pages that are in the backing file only. */
+/* Kept in the arena: values never change their meaning. */
 enum entry_kind {
 	ENTRY_EMPTY = 0,       /* a hole: reads as zeroes, holds nothing */
 	ENTRY_FILL = 1,        /* a fill page; its word is in the payload */
 	ENTRY_FILL_RECORD = 2, /* a fill page; payload: record of TABLE_FILLS */
 	ENTRY_RAM = 3,         /* payload: handle of an object */
 	ENTRY_BAD = 4,         /* lost: reads as EIO until it is overwritten */
+	ENTRY_SPILLED = 5,     /* on disk only; payload: name of an extent */
 	ENTRY_NODE = 7,        /* only in body.root: see map.h */
 };
 
 #define ENTRY_KIND_BITS 3
 #define ENTRY_AGE_SHIFT 3
 #define ENTRY_AGE_MAX UINT64_C(15)
+#define ENTRY_AGE (ENTRY_AGE_MAX << ENTRY_AGE_SHIFT)
+/* A spilled page that is read again in so many ticks is no scan's. */
+#define ENTRY_AGAIN_TICKS UINT64_C(3)
 #define ENTRY_MARK (UINT64_C(1) << 7)
 #define ENTRY_GENERATION_SHIFT 8
 #define ENTRY_PAYLOAD_SHIFT 24
 #define ENTRY_PAYLOAD_BITS 40
 
 /* What a touch resets and what no change of meaning is. */
-#define ENTRY_SOFT ((ENTRY_AGE_MAX << ENTRY_AGE_SHIFT) | ENTRY_MARK)
+#define ENTRY_SOFT (ENTRY_AGE | ENTRY_MARK)
 #define ENTRY_GENERATION (UINT64_C(0xffff) << ENTRY_GENERATION_SHIFT)
 
 static_assert(ENTRY_PAYLOAD_SHIFT + ENTRY_PAYLOAD_BITS == 64,
 	      "the fields of an entry fill its word");
 static_assert(HANDLE_BITS <= ENTRY_PAYLOAD_BITS, "a handle fits an entry");
+static_assert(EXTENT_BITS <= ENTRY_PAYLOAD_BITS, "an extent fits an entry");
 
 static inline enum entry_kind entry_kind(uint64_t word)
 {
@@ -93,12 +99,42 @@ static inline bool entry_is_held(uint64_t word)
 	enum entry_kind kind = entry_kind(word);
 
 	return kind == ENTRY_FILL || kind == ENTRY_FILL_RECORD ||
-	       kind == ENTRY_RAM;
+	       kind == ENTRY_RAM || kind == ENTRY_SPILLED;
 }
 
 static inline struct handle entry_handle(uint64_t word)
 {
 	return (struct handle){.value = entry_payload(word)};
+}
+
+static inline struct extent entry_extent(uint64_t word)
+{
+	return (struct extent){.value = entry_payload(word)};
+}
+
+static inline uint16_t entry_generation(uint64_t word)
+{
+	return (uint16_t)(word >> ENTRY_GENERATION_SHIFT);
+}
+
+/* @word after a read of its page. */
+static inline uint64_t entry_touched(uint64_t word)
+{
+	uint64_t young = word & ~ENTRY_SOFT;
+
+	if (entry_kind(word) == ENTRY_SPILLED)
+		young |= ENTRY_AGAIN_TICKS << ENTRY_AGE_SHIFT;
+	return young;
+}
+
+/* @word one tick later; nothing else of it changes. */
+static inline uint64_t entry_older(uint64_t word)
+{
+	uint64_t tick = UINT64_C(1) << ENTRY_AGE_SHIFT;
+
+	if (entry_kind(word) == ENTRY_SPILLED)
+		return word & ENTRY_AGE ? word - tick : word;
+	return (word & ENTRY_AGE) != ENTRY_AGE ? word + tick : word;
 }
 
 /* --- fill words in the payload --- */

@@ -37,6 +37,18 @@ static void fetch_object(struct store *store, struct handle h, void *scratch,
 	pool_read_end(store->pool, h, &view);
 }
 
+static void fetch_extent(struct store *store, uint64_t word,
+			 struct fetched *ret)
+{
+	if (!store->backing) {
+		ret->err = -EIO;
+		return;
+	}
+	ret->spilled = true;
+	ret->ref = backing_ref(store->backing, entry_extent(word));
+	ret->word = word;
+}
+
 void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	   char *raw_out, struct fetched *ret)
 {
@@ -46,6 +58,7 @@ void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	ret->fill = 0;
 	ret->length = 0;
 	ret->err = 0;
+	ret->spilled = false;
 	switch (entry_kind(word)) {
 	case ENTRY_EMPTY:
 		return;
@@ -60,6 +73,9 @@ void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	case ENTRY_RAM:
 		fetch_object(store, entry_handle(word), scratch, out, raw_out,
 			     ret);
+		return;
+	case ENTRY_SPILLED:
+		fetch_extent(store, word, ret);
 		return;
 	default:
 		ret->err = -EIO;

@@ -7,6 +7,10 @@
  * over meanwhile. The group lock is held twice for a moment, never over a
  * codec. Bytes beyond the file's size are taken for zeroes: a crash between
  * entry and size, or a cut without room for a new object, leaves some.
+ *
+ * A page on disk is brought back first with no lock held. Only where there is
+ * no room for that, and for the page that a file ends in, is the disk waited
+ * for under the rwlock.
  */
 #include "base/check.h"
 #include "codec/fill.h"
@@ -30,8 +34,8 @@ static uint64_t slot_word(struct store *store, struct file file, uint64_t page)
 	return slots ? atomic_load_explicit(slots, memory_order_acquire) : 0;
 }
 
-static void look(struct store *store, struct stream *stream, struct file file,
-		 uint64_t page, struct seen *seen)
+static void look_once(struct store *store, struct stream *stream,
+		      struct file file, uint64_t page, struct seen *seen)
 {
 	struct lock *group = store_group_lock(store, file, page);
 	uint64_t start = page << PAGE_SHIFT, size;
@@ -45,8 +49,34 @@ static void look(struct store *store, struct stream *stream, struct file file,
 	seen->limit = size <= start ? 0 : PAGE_BYTES;
 	if (size > start && size - start < PAGE_BYTES)
 		seen->limit = (unsigned)(size - start);
-	seen->keep = seen->limit < seen->content.length ? seen->limit
-							: seen->content.length;
+}
+
+/* True if @edit leaves nothing of what there is. */
+static bool covers(const struct edit *edit, const struct seen *seen)
+{
+	return edit->src && edit->from == 0 && edit->to >= seen->limit;
+}
+
+/* -EREMOTE: the page is on disk, and @edit does not wait for it. */
+static int look(struct store *store, struct stream *stream, struct file file,
+		const struct edit *edit, struct seen *seen)
+{
+	struct fetched *content = &seen->content;
+	int err;
+
+	do {
+		err = 0;
+		look_once(store, stream, file, edit->page, seen);
+		if (!content->spilled || covers(edit, seen))
+			break;
+		if (!edit->waits)
+			return -EREMOTE;
+		err = spill_load(store, file, edit->page, spill_buffer(stream),
+				 content);
+	} while (err);
+	seen->keep =
+		seen->limit < content->length ? seen->limit : content->length;
+	return 0;
 }
 
 /*
@@ -181,7 +211,9 @@ int page_edit(struct store *store, struct stream *stream, struct file file,
 	int err;
 
 	for (;;) {
-		look(store, stream, file, edit->page, &seen);
+		err = look(store, stream, file, edit, &seen);
+		if (err)
+			return err;
 		if (is_idle(&seen, edit))
 			return 0;
 		err = patch(store, stream, &seen, edit, &length);
@@ -205,6 +237,13 @@ int page_write(struct store *store, struct stream *stream, struct file file,
 	if (!err)
 		err = page_edit(store, stream, file, edit);
 	rwlock_read_end(lock);
+	if (err == -EREMOTE) {
+		struct edit waits = *edit;
+
+		spill_recall(store, stream, file, edit->page);
+		waits.waits = true;
+		return page_write(store, stream, file, &waits);
+	}
 	if (!err)
 		store_count(store, stream->row, COUNT_PAGES_WRITTEN, 1);
 	return err;
@@ -235,7 +274,7 @@ static bool is_trim(struct store *store, struct stream *stream,
 
 int page_trim(struct store *store, struct stream *stream, struct file file)
 {
-	struct edit edit = {.to = PAGE_BYTES};
+	struct edit edit = {.to = PAGE_BYTES, .waits = true};
 	struct seen seen;
 	uint64_t size;
 	int err;
@@ -247,7 +286,9 @@ int page_trim(struct store *store, struct stream *stream, struct file file)
 			return 0;
 		edit.page = page_of(size);
 		edit.from = size % PAGE_BYTES;
-		look(store, stream, file, edit.page, &seen);
+		err = look(store, stream, file, &edit, &seen);
+		if (err)
+			return err;
 		if (is_trim(store, stream, &seen))
 			return 0;
 		memset(stream->page + seen.keep, 0, PAGE_BYTES - seen.keep);

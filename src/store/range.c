@@ -207,6 +207,13 @@ static int zero_edge(struct store *store, struct stream *stream,
 	rwlock_read(lock);
 	err = page_edit(store, stream, file, &edit);
 	rwlock_read_end(lock);
+	if (err != -EREMOTE)
+		return err;
+	spill_recall(store, stream, file, edit.page);
+	edit.waits = true;
+	rwlock_read(lock);
+	err = page_edit(store, stream, file, &edit);
+	rwlock_read_end(lock);
 	return err;
 }
 

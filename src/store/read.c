@@ -36,9 +36,10 @@ static char *pass_target(const struct pass *pass, unsigned i,
  * of their own to say so in. */
 static void touch(_Atomic uint64_t *slot, uint64_t word)
 {
-	if ((word & ENTRY_SOFT) && entry_is_held(word))
-		atomic_store_explicit(slot, word & ~ENTRY_SOFT,
-				      memory_order_relaxed);
+	uint64_t touched = entry_touched(word);
+
+	if (touched != word && entry_is_held(word))
+		atomic_store_explicit(slot, touched, memory_order_relaxed);
 }
 
 static void copy_out(struct store *store, struct stream *stream,
@@ -69,21 +70,59 @@ static void copy_out(struct store *store, struct stream *stream,
 	rwlock_read_end(lock);
 }
 
-static int decode_all(struct store *store, struct stream *stream,
-		      struct pass *pass)
+static int decode_one(struct store *store, struct stream *stream,
+		      const struct pass *pass, unsigned i)
+{
+	unsigned from, n;
+	char *dst = pass_target(pass, i, &from, &n);
+	char *page = n == PAGE_BYTES ? dst : stream->page;
+	int err = fetch_decode(store, stream, &pass->page[i], page);
+
+	if (!err && page != dst)
+		memcpy(dst, page + from, n);
+	return err;
+}
+
+/* Those on disk, in the file's order. */
+static int decode_spilled(struct store *store, struct stream *stream,
+			  struct file file, struct pass *pass)
 {
 	for (unsigned i = 0; i < pass->pages; i++) {
-		unsigned from, n;
-		char *dst = pass_target(pass, i, &from, &n);
-		char *page = n == PAGE_BYTES ? dst : stream->page;
-		int err = fetch_decode(store, stream, &pass->page[i], page);
+		struct fetched *content = &pass->page[i];
+		uint64_t page = pass->first + i;
+		int err;
 
+		if (!content->spilled)
+			continue;
+		err = spill_load(store, file, page, spill_buffer(stream),
+				 content);
+		if (!err)
+			err = decode_one(store, stream, pass, i);
 		if (err)
 			return err;
-		if (page != dst)
-			memcpy(dst, page + from, n);
+		spill_promote(store, stream->row, file, page, content);
 	}
 	return 0;
+}
+
+/* -ESTALE: a page went from where it was; all is to be looked at again. */
+static int decode_all(struct store *store, struct stream *stream,
+		      struct file file, struct pass *pass)
+{
+	bool spilled = false;
+
+	/* First what is in out[], where reads from the disk go as well. */
+	for (unsigned i = 0; i < pass->pages; i++) {
+		int err;
+
+		spilled |= pass->page[i].spilled;
+		if (pass->page[i].spilled)
+			continue;
+		err = decode_one(store, stream, pass, i);
+		if (err)
+			return err;
+	}
+	return spilled ? decode_spilled(store, stream, file, pass) : 0;
 }
 
 /* As much as one pass can take of @n bytes at @offset. */
@@ -112,8 +151,10 @@ int read_range(struct store *store, struct stream *stream, struct file file,
 
 	for (done = 0; done < n; done += pass.n) {
 		pass_plan(&pass, offset + done, dst + done, n - done);
-		copy_out(store, stream, file, &pass);
-		err = decode_all(store, stream, &pass);
+		do {
+			copy_out(store, stream, file, &pass);
+			err = decode_all(store, stream, file, &pass);
+		} while (err == -ESTALE);
 		if (err)
 			return err;
 		store_count(store, stream->row, COUNT_PAGES_READ, pass.pages);

@@ -17,7 +17,7 @@ struct rebuild {
 	struct store *store;
 	uint64_t end; /* pages below the size */
 	uint64_t pages;
-	int64_t same, huge, bytes;
+	int64_t same, huge, bytes, spilled, spilled_bytes;
 	bool damaged;
 };
 
@@ -30,10 +30,14 @@ static void reset_sum(struct store *store, enum store_column sum)
 void store_rebuild_begin(struct store *store)
 {
 	pool_scan_begin(store->pool);
+	if (store->backing)
+		backing_scan_begin(store->backing);
 	atomic_store_explicit(&store->held, 0, memory_order_relaxed);
 	reset_sum(store, SUM_SAME);
 	reset_sum(store, SUM_HUGE);
 	reset_sum(store, SUM_BYTES);
+	reset_sum(store, SUM_SPILLED);
+	reset_sum(store, SUM_SPILLED_BYTES);
 }
 
 void store_rebuild_end(struct store *store)
@@ -42,6 +46,8 @@ void store_rebuild_end(struct store *store)
 	table_scan_end(store->arena, TABLE_LEAVES);
 	table_scan_end(store->arena, TABLE_FILLS);
 	pool_scan_end(store->pool);
+	if (store->backing)
+		backing_scan_end(store->backing);
 }
 
 static uint64_t bad(struct rebuild *r)
@@ -74,6 +80,18 @@ static uint64_t keep_object(struct rebuild *r, uint64_t word)
 	return word;
 }
 
+static uint64_t keep_extent(struct rebuild *r, uint64_t word)
+{
+	struct extent extent = entry_extent(word);
+	struct backing *backing = r->store->backing;
+
+	if (!backing || backing_mark(backing, extent) != 0)
+		return bad(r);
+	r->spilled++;
+	r->spilled_bytes += (int64_t)backing_extent_bytes(extent);
+	return word;
+}
+
 /* What stays of the entry of @page. */
 static uint64_t keep_entry(struct rebuild *r, uint64_t page, uint64_t word)
 {
@@ -100,6 +118,11 @@ static uint64_t keep_entry(struct rebuild *r, uint64_t page, uint64_t word)
 		if (beyond)
 			return 0;
 		word = keep_object(r, word);
+		break;
+	case ENTRY_SPILLED:
+		if (beyond)
+			return 0;
+		word = keep_extent(r, word);
 		break;
 	default:
 		if (beyond)
@@ -196,5 +219,8 @@ int store_rebuild_body(struct store *store, struct file file)
 	store_count(store, TALLY_SHARED_ROW, SUM_SAME, r.same);
 	store_count(store, TALLY_SHARED_ROW, SUM_HUGE, r.huge);
 	store_count(store, TALLY_SHARED_ROW, SUM_BYTES, r.bytes);
+	store_count(store, TALLY_SHARED_ROW, SUM_SPILLED, r.spilled);
+	store_count(store, TALLY_SHARED_ROW, SUM_SPILLED_BYTES,
+		    r.spilled_bytes);
 	return r.damaged ? -EUCLEAN : 0;
 }

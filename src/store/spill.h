@@ -71,6 +71,7 @@ struct spill_files {
 struct spill_result {
 	uint64_t pages, bytes; /* no longer in RAM: objects and their bytes */
 	uint64_t changed;      /* pages that were not what was claimed */
+	uint64_t failed;       /* pages that could not be written and stay */
 	uint64_t cleaned;      /* extents that were written anew */
 	int err;               /* why it stopped early: as backing_put() */
 };
@@ -94,7 +95,7 @@ void store_spill_end(struct store *store, struct spill_result *ret_result);
 /*
  * Bring the spilled ones of pages [@first_page, @end_page) back. -ENOSPC: no
  * room for more, the others stay where they are; -EIO: some cannot be read and
- * stay. @ret_pages: how many came, also on an error.
+ * stay; -ENOMEM. @ret_pages: how many came, also on an error.
  */
 int store_fetch_body(struct store *store, struct file file, uint64_t first_page,
 		     uint64_t end_page, uint64_t *ret_pages) MUST_CHECK;

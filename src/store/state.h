@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/tally.h"
 #include "store/map.h"
+#include "store/spill.h"
 #include "store/store.h"
 
 #define STRIPES 256u
@@ -25,11 +26,13 @@ struct file_stripe {
 	struct rwlock lock;
 } CACHE_ALIGNED;
 
-/* Columns of the tally. The first three are sums that also go down. */
+/* Columns of the tally. The first five are sums that also go down. */
 enum store_column {
-	SUM_SAME,  /* fill pages held */
-	SUM_HUGE,  /* raw pages held */
-	SUM_BYTES, /* bytes of objects */
+	SUM_SAME,          /* fill pages held */
+	SUM_HUGE,          /* raw pages held in RAM */
+	SUM_BYTES,         /* bytes of objects */
+	SUM_SPILLED,       /* pages held on disk */
+	SUM_SPILLED_BYTES, /* bytes of their extents */
 	COUNT_PAGES_READ,
 	COUNT_PAGES_WRITTEN,
 	COUNT_PAGES_DISCARDED,
@@ -42,13 +45,22 @@ enum store_column {
 	COUNT_READ_ERRORS,
 	COUNT_RETRIES,
 	COUNT_SHARED,
+	COUNT_WRITTEN_BACK,
+	COUNT_WRITTEN_BACK_BYTES,
+	COUNT_BROUGHT_BACK,
+	COUNT_SPILL_READS,
 };
+
+struct spill;
 
 struct store {
 	struct arena *arena;
 	struct pool *pool;
 	struct sets *sets;
-	struct share *share; /* NULL: everyone works alone */
+	struct share *share;     /* NULL: everyone works alone */
+	struct backing *backing; /* NULL: pages live in RAM alone */
+	struct spill *spill;     /* what a sweep works with: as backing */
+	_Atomic bool promote;
 	_Atomic uint64_t limit_bytes;
 	/* Pages held by all bodies: written only when a hole is filled or
 	 * made, so rewriting pages shares no line. */
@@ -86,6 +98,7 @@ struct books {
 	unsigned set; /* whose objects the next count is about */
 	int64_t set_objects;
 	int64_t same, huge, bytes;
+	int64_t spilled, spilled_bytes;
 	uint64_t pages; /* held pages among what went */
 	struct handle handle[POOL_BATCH_MAX];
 };
@@ -110,12 +123,16 @@ struct fetched {
 	unsigned length; /* decoded bytes; the page's rest is zeroes */
 	unsigned set;
 	int err; /* -EIO: the page is lost */
+	/* Its bytes are on disk: spill_load() comes before fetch_decode(). */
+	bool spilled;
+	struct extent_ref ref;
+	uint64_t word; /* the entry, when @spilled */
 };
 
 /*
  * Copy out what @word names; its group lock is held. Bytes go to @out
  * (STREAM_SLOT_BYTES), or to @raw_out when they are a whole raw page and
- * @raw_out is not NULL. @scratch: for the pool.
+ * @raw_out is not NULL. @scratch: for the pool. Nothing is read from disk.
  */
 void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	   char *raw_out, struct fetched *ret);
@@ -204,6 +221,9 @@ struct edit {
 	uint64_t page;
 	unsigned from, to;
 	const char *src; /* NULL: zeroes, and holes stay holes */
+	/* What is on disk is waited for with the rwlock held; else -EREMOTE,
+	 * and the caller lets go of the lock for spill_recall(). */
+	bool waits;
 };
 
 /* Locks on its own. */
@@ -224,6 +244,34 @@ int page_trim(struct store *store, struct stream *stream,
  * that the file ends in. */
 int page_trim_before(struct store *store, struct stream *stream,
 		     struct file file, uint64_t first) MUST_CHECK;
+
+/* --- spill.c --- */
+void spill_fini(struct store *store);
+
+/* --- spill_read.c: pages that are on disk --- */
+
+_Static_assert(BACKING_READ_BYTES + PAGE_BYTES <= 4 * STREAM_SLOT_BYTES,
+	       "an aligned buffer lies in four slots of out[]");
+/* For spill_load(): the first four slots of out[]. */
+void *spill_buffer(const struct stream *stream);
+/*
+ * Read what fetch() found spilled: the bytes are in @buf (BACKING_READ_BYTES,
+ * page-aligned), or @from->err says that they are lost. Blocks. -ESTALE: the
+ * page is not what it was; look again.
+ */
+int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
+	       struct fetched *from) MUST_CHECK;
+/* What was loaded becomes an object in RAM. -ENOSPC; -EAGAIN: the page is not
+ * what it was. @row: of a stream held, or TALLY_SHARED_ROW. */
+int spill_return(struct store *store, unsigned row, struct file file,
+		 uint64_t page, const struct fetched *from) MUST_CHECK;
+/* The same after a read, if it was not the first one and there is room. */
+void spill_promote(struct store *store, unsigned row, struct file file,
+		   uint64_t page, const struct fetched *from);
+/* A part of @page will be changed: bring it back first, no lock held. That it
+ * stays where it is is no error. */
+void spill_recall(struct store *store, struct stream *stream, struct file file,
+		  uint64_t page);
 
 /* --- walk.c --- */
 

@@ -28,6 +28,8 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 		.same_pages = level_of(store, SUM_SAME),
 		.huge_pages = level_of(store, SUM_HUGE),
 		.compr_data_bytes = level_of(store, SUM_BYTES),
+		.spilled_pages = level_of(store, SUM_SPILLED),
+		.spilled_bytes = level_of(store, SUM_SPILLED_BYTES),
 		.limit_bytes = store_limit(store),
 		.pages_read = sum_of(store, COUNT_PAGES_READ),
 		.pages_written = sum_of(store, COUNT_PAGES_WRITTEN),
@@ -38,6 +40,10 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 		.pages_compacted = sum_of(store, COUNT_COMPACTED),
 		.size_limit_hit = sum_of(store, COUNT_SIZE_LIMIT_HIT),
 		.mem_limit_hit = sum_of(store, COUNT_MEM_LIMIT_HIT),
+		.written_back_pages = sum_of(store, COUNT_WRITTEN_BACK),
+		.written_back_bytes = sum_of(store, COUNT_WRITTEN_BACK_BYTES),
+		.brought_back_pages = sum_of(store, COUNT_BROUGHT_BACK),
+		.spill_reads = sum_of(store, COUNT_SPILL_READS),
 		.read_errors = sum_of(store, COUNT_READ_ERRORS),
 		.shared = sum_of(store, COUNT_SHARED),
 		.retries = sum_of(store, COUNT_RETRIES),
@@ -85,6 +91,11 @@ static void audit_entry(void *arg, uint64_t page UNUSED, uint64_t word)
 		break;
 	case ENTRY_RAM:
 		if (!object_is_sound(store, word))
+			audit->wrong = true;
+		break;
+	case ENTRY_SPILLED:
+		if (!store->backing ||
+		    !backing_extent_bytes(entry_extent(word)))
 			audit->wrong = true;
 		break;
 	default:

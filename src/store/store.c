@@ -20,6 +20,7 @@ int store_new(struct arena *arena, struct pool *pool, struct sets *sets,
 	store->arena = arena;
 	store->pool = pool;
 	store->sets = sets;
+	store_set_promote(store, true);
 	store_set_limit(store, limit_bytes);
 	for (unsigned i = 0; i < STRIPES; i++) {
 		lock_init(&store->group[i].lock, LOCK_PAGES);
@@ -37,6 +38,7 @@ void store_free(struct store *store)
 		lock_fini(&store->group[i].lock);
 		rwlock_fini(&store->file[i].lock);
 	}
+	spill_fini(store);
 	heap_free(store);
 }
 

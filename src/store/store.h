@@ -108,8 +108,9 @@ int store_fill_body(struct store *store, struct stream *stream,
 struct store_file_info {
 	uint64_t logical_bytes;  /* pages held * 4096 */
 	uint64_t resident_bytes; /* objects with headers, map nodes */
-	uint64_t spilled_bytes;  /* objects that are in the backing file only */
-	uint64_t pages[4];       /* by enum codec_id */
+	uint64_t spilled_bytes;  /* of the backing file, and of it alone */
+	uint64_t spilled_pages;
+	uint64_t pages[4]; /* by enum codec_id */
 	uint64_t fill_pages;
 	uint64_t ages[STORE_AGES]; /* pages held, by their age */
 };
@@ -146,11 +147,16 @@ struct store_stats {
 	uint64_t same_pages;   /* of them fill pages */
 	uint64_t huge_pages;   /* of them raw */
 	uint64_t compr_data_bytes;
+	uint64_t spilled_pages; /* held now, on disk */
+	uint64_t spilled_bytes; /* of the backing file that they take */
 	uint64_t limit_bytes;
 	uint64_t pages_read, pages_written, pages_discarded; /* since start */
 	uint64_t bytes_read, bytes_written;
 	uint64_t huge_pages_since, pages_compacted;
 	uint64_t size_limit_hit, mem_limit_hit; /* ENOSPC by its cause */
+	uint64_t written_back_pages, written_back_bytes; /* of objects */
+	uint64_t brought_back_pages;
+	uint64_t spill_reads; /* pages read from disk, whoever wanted them */
 	uint64_t read_errors;
 	uint64_t shared;  /* reads and writes that several threads did */
 	uint64_t retries; /* entry changed under a read-modify-write */

@@ -61,6 +61,13 @@ struct account {
 	uint32_t seen[MAP_HEIGHT_MAX + 1];
 };
 
+/* What is on disk was the oldest; its own age says something else. */
+static unsigned age_of(uint64_t word)
+{
+	return entry_kind(word) == ENTRY_SPILLED ? (unsigned)ENTRY_AGE_MAX
+						 : entry_age(word);
+}
+
 static void account_object(struct account *account, uint64_t word)
 {
 	struct store_file_info *info = &account->info;
@@ -86,9 +93,14 @@ static void account_entry(void *arg, uint64_t page UNUSED, uint64_t word)
 	if (!entry_is_held(word))
 		return;
 	info->logical_bytes += PAGE_BYTES;
-	info->ages[entry_age(word)]++;
+	info->ages[age_of(word)]++;
 	if (entry_kind(word) == ENTRY_RAM) {
 		account_object(account, word);
+		return;
+	}
+	if (entry_kind(word) == ENTRY_SPILLED) {
+		info->spilled_pages++;
+		info->spilled_bytes += backing_extent_bytes(entry_extent(word));
 		return;
 	}
 	info->fill_pages++;
@@ -147,6 +159,8 @@ static enum store_tier tier_of(struct store *store, uint64_t word)
 		if (survey_object(store, word, &n_bytes, &tag) != 0)
 			return TIER_BAD;
 		return tag_set(tag) == SET_RAW ? TIER_RAW : TIER_COMPRESSED;
+	case ENTRY_SPILLED:
+		return TIER_SPILLED;
 	default:
 		return TIER_BAD;
 	}
@@ -197,7 +211,7 @@ static void picture_entry(void *arg, uint64_t page, uint64_t word)
 
 	if (tier != TIER_HOLE)
 		picture_add(picture, page, 1, tier,
-			    tier == TIER_BAD ? 0 : entry_age(word));
+			    tier == TIER_BAD ? 0 : age_of(word));
 }
 
 static void picture_node(void *arg, uint32_t ix, unsigned height, uint64_t base)

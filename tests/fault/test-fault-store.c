@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The store when something is refused: each heap call of its start, and the
- * budget at every step of a write, a part of a page, a cut, a zeroed range and
- * a copy. What was there stays readable, nothing leaks, room that is made is
- * room again.
+ * budget at every step of a write, a part of a page, a cut, a zeroed range, a
+ * copy and a way back from disk. What was there stays readable, nothing leaks,
+ * room that is made is room again.
  */
 #include "base/heap.h"
 #include "lib/content.h"
@@ -21,18 +21,31 @@ static int make_store(void *arg)
 	struct store *store;
 	int err = store_new(rig->arena, rig->pool, rig->sets, MIB, &store);
 
-	if (!err)
-		store_free(store);
+	if (err)
+		return err;
+	err = store_use_backing(store, rig->backing);
+	store_free(store);
 	return err;
+}
+
+static int fetch_nothing(void *arg)
+{
+	struct store_rig *rig = arg;
+	uint64_t pages;
+
+	return store_fetch_body(rig->store, store_rig_file(rig, 0), 0, 100,
+				&pages);
 }
 
 static void test_start_without_heap(void **state UNUSED)
 {
-	struct store_rig_options options = {.pool_kind = RIG_SPAN};
+	struct store_rig_options options = {.pool_kind = RIG_SPAN,
+					    .spill = true};
 	struct store_rig rig;
 
 	store_rig_up(&rig, &options);
-	assert_true(fault_each_alloc(make_store, &rig) >= 1);
+	assert_true(fault_each_alloc(make_store, &rig) >= 2);
+	assert_true(fault_each_alloc(fetch_nothing, &rig) >= 1);
 	store_rig_down(&rig);
 }
 
@@ -102,10 +115,36 @@ static int op_copy(struct world *w)
 	return err ? err : n == BYTES ? 0 : -ENOSPC;
 }
 
-static void world_up(struct world *w)
+static int op_fetch(struct world *w)
 {
-	struct store_rig_options options = {.pool_kind = RIG_SPAN};
+	uint64_t pages;
+
+	memcpy(w->after, w->before, BYTES);
+	return store_fetch_body(w->rig.store, w->file, 0, PAGES, &pages);
+}
+
+static int op_sweep(struct world *w)
+{
+	struct spill_result result;
+
+	memcpy(w->after, w->before, BYTES);
+	store_rig_spill(&w->rig, &store_rig_all, &result);
+	assert_true(result.pages >= PAGES);
+	return result.err;
+}
+
+enum where {
+	IN_RAM,    /* and there is no backing file */
+	NEAR_DISK, /* in RAM */
+	ON_DISK,   /* and the room that it had is there again */
+};
+
+static void world_up(struct world *w, enum where where)
+{
+	struct store_rig_options options = {.pool_kind = RIG_SPAN,
+					    .spill = where != IN_RAM};
 	struct content random = {1};
+	struct spill_result result;
 	size_t done;
 
 	store_rig_up(&w->rig, &options);
@@ -118,6 +157,8 @@ static void world_up(struct world *w)
 	assert_int_equal(store_write(w->rig.store, w->rig.stream, w->file, 0,
 				     w->before, BYTES, &done),
 			 0);
+	if (where == ON_DISK)
+		store_rig_spill(&w->rig, &store_rig_all, &result);
 }
 
 /* Every page is as before or as after. */
@@ -136,7 +177,7 @@ static void assert_whole(struct world *w)
 }
 
 /* With 0, 1, 2, ... more pages of budget, until it is enough. */
-static void exhaust(step *operation)
+static void exhaust(step *operation, enum where where)
 {
 	struct world w = {.before = malloc(BYTES),
 			  .after = malloc(BYTES),
@@ -147,7 +188,7 @@ static void exhaust(step *operation)
 	do {
 		struct budget *budget = &w.rig.budget;
 
-		world_up(&w);
+		world_up(&w, where);
 		/* No slack: spans that are held have free slots otherwise. */
 		budget_set_limit(budget,
 				 budget_used(budget) + refused * PAGE_BYTES);
@@ -158,7 +199,8 @@ static void exhaust(step *operation)
 		store_rig_check(&w.rig);
 		budget_set_limit(budget, GIB);
 		if (err) {
-			refused++;
+			/* A disk makes each round slow. */
+			refused += where == ON_DISK ? 16 : 1;
 			assert_int_equal(operation(&w), 0);
 			store_rig_check(&w.rig);
 		}
@@ -173,17 +215,32 @@ static void exhaust(step *operation)
 
 static void test_write(void **state UNUSED)
 {
-	exhaust(op_write);
+	exhaust(op_write, IN_RAM);
 }
 
 static void test_far(void **state UNUSED)
 {
-	exhaust(op_far);
+	exhaust(op_far, IN_RAM);
 }
 
 static void test_copy(void **state UNUSED)
 {
-	exhaust(op_copy);
+	exhaust(op_copy, IN_RAM);
+}
+
+static void test_write_over_disk(void **state UNUSED)
+{
+	exhaust(op_write, ON_DISK);
+}
+
+static void test_fetch(void **state UNUSED)
+{
+	exhaust(op_fetch, ON_DISK);
+}
+
+static void test_copy_from_disk(void **state UNUSED)
+{
+	exhaust(op_copy, ON_DISK);
 }
 
 /* These need so little that slots at hand serve: all of them are taken
@@ -204,14 +261,14 @@ static void fill_slots(struct world *w)
 			at += PAGE_BYTES;
 }
 
-static void with_full_pool(step *operation)
+static void with_full_pool(step *operation, enum where where)
 {
 	struct world w = {.before = malloc(BYTES),
 			  .after = malloc(BYTES),
 			  .buf = malloc(BYTES)};
 	int err;
 
-	world_up(&w);
+	world_up(&w, where);
 	fill_slots(&w);
 	err = operation(&w);
 	assert_true(err == 0 || err == -ENOSPC);
@@ -235,17 +292,27 @@ static void with_full_pool(step *operation)
 
 static void test_part(void **state UNUSED)
 {
-	with_full_pool(op_part);
+	with_full_pool(op_part, IN_RAM);
+	with_full_pool(op_part, ON_DISK);
 }
 
 static void test_punch(void **state UNUSED)
 {
-	with_full_pool(op_punch);
+	with_full_pool(op_punch, IN_RAM);
+	with_full_pool(op_punch, ON_DISK);
 }
 
 static void test_zero(void **state UNUSED)
 {
-	with_full_pool(op_zero);
+	with_full_pool(op_zero, IN_RAM);
+	with_full_pool(op_zero, ON_DISK);
+}
+
+/* When there is no room at all, because the limit was lowered, is when it must
+ * be made. */
+static void test_sweep(void **state UNUSED)
+{
+	with_full_pool(op_sweep, NEAR_DISK);
 }
 
 int main(void)
@@ -255,9 +322,13 @@ int main(void)
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_far),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_write_over_disk),
+		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_copy_from_disk),
 		cmocka_unit_test(test_part),
 		cmocka_unit_test(test_punch),
 		cmocka_unit_test(test_zero),
+		cmocka_unit_test(test_sweep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

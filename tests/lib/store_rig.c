@@ -4,6 +4,9 @@
 #include "base/check.h"
 #include "pool/span.h"
 #include "pool_fakes.h"
+#include "store/map.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +39,28 @@ static uint64_t or_else(uint64_t n, uint64_t other)
 	return n ? n : other;
 }
 
+/* The file has a name for a moment only: a test that ends early leaves none. */
+static void open_backing(struct store_rig *rig)
+{
+	struct backing_config config = {.path = rig->spill_path,
+					.most_bytes = rig->options.spill_bytes};
+	char why[200] = "";
+	int fd, err;
+
+	strcpy(rig->spill_path, "/tmp/store-rig-XXXXXX");
+	fd = mkstemp(rig->spill_path);
+	invariant(fd >= 0);
+	err = backing_open(rig->backing, &config, why, sizeof(why));
+	if (err)
+		fprintf(stderr, "backing_open: %s\n", why);
+	invariant(err == 0);
+	/* Another description of it than the backing's, which is locked. */
+	rig->spill_fd = open(rig->spill_path, O_RDWR | O_CLOEXEC);
+	invariant(rig->spill_fd >= 0);
+	close(fd);
+	unlink(rig->spill_path);
+}
+
 /* Everything above the arena. */
 static void build(struct store_rig *rig)
 {
@@ -49,12 +74,19 @@ static void build(struct store_rig *rig)
 		MUST(stream_up(rig->streams, i));
 	MUST(store_new(rig->arena, rig->pool, rig->sets,
 		       or_else(rig->options.limit_bytes, plenty), &rig->store));
+	if (!rig->options.spill)
+		return;
+	MUST(backing_new(rig->arena, &store_backing_ops, rig->store,
+			 &rig->backing));
+	MUST(store_use_backing(rig->store, rig->backing));
 }
 
 static void tear_down(struct store_rig *rig)
 {
 	stream_put(rig->streams, rig->stream);
 	store_free(rig->store);
+	backing_free_all(rig->backing);
+	rig->backing = NULL;
 	for (unsigned i = 0; i < RIG_STREAMS; i++)
 		stream_down(rig->streams, i);
 	streams_free(rig->streams);
@@ -87,6 +119,8 @@ void store_rig_up(struct store_rig *rig,
 	MUST(arena_new(or_else(options->pool_bytes, 64 * MIB), &rig->budget,
 		       &rig->arena));
 	build(rig);
+	if (options->spill)
+		open_backing(rig);
 	store_rig_use(rig, "lz4");
 	for (unsigned i = 0; i < RIG_FILES; i++)
 		MUST(table_alloc(rig->arena, TABLE_INODES, BUDGET_NORMAL,
@@ -100,8 +134,45 @@ struct file store_rig_file(const struct store_rig *rig, unsigned i)
 	return (struct file){table_at(rig->arena, TABLE_INODES, ix), ix};
 }
 
+void store_rig_write(struct store_rig *rig, unsigned i, uint64_t offset,
+		     const void *buf, size_t n)
+{
+	size_t done = 0;
+
+	MUST(store_write(rig->store, rig->stream, store_rig_file(rig, i),
+			 offset, buf, n, &done));
+	invariant(done == n);
+}
+
+int store_rig_read(struct store_rig *rig, unsigned i, uint64_t offset,
+		   void *buf, size_t n)
+{
+	size_t done = 0;
+	int err = store_read(rig->store, rig->stream, store_rig_file(rig, i),
+			     offset, buf, n, &done);
+
+	invariant(err || done == n);
+	return err;
+}
+
+_Atomic uint64_t *store_rig_slot(const struct store_rig *rig, unsigned i,
+				 uint64_t page)
+{
+	unsigned n;
+
+	return map_slots(rig->arena, store_rig_file(rig, i).body, page, &n);
+}
+
+uint64_t store_rig_word(const struct store_rig *rig, unsigned i, uint64_t page)
+{
+	_Atomic uint64_t *slot = store_rig_slot(rig, i, page);
+
+	return slot ? atomic_load(slot) : 0;
+}
+
 static void expect_nothing(struct store_rig *rig)
 {
+	struct backing_stats backing;
 	struct store_stats stats;
 	struct pool_stats pool;
 
@@ -115,6 +186,15 @@ static void expect_nothing(struct store_rig *rig)
 	invariant(table_used(rig->arena, TABLE_TWIGS) == 0);
 	invariant(table_used(rig->arena, TABLE_LEAVES) == 0);
 	invariant(table_used(rig->arena, TABLE_FILLS) == 0);
+	invariant(stats.spilled_pages == 0);
+	invariant(stats.spilled_bytes == 0);
+	if (rig->options.spill) {
+		backing_stats(rig->backing, &backing);
+		invariant(backing.extents == 0);
+		MUST(backing_check(rig->backing));
+		MUST(backing_close(rig->backing));
+		close(rig->spill_fd);
+	}
 	for (unsigned set = 0; set < SETS_MAX; set++)
 		invariant(sets_objects(rig->sets, set) == 0);
 }
@@ -176,6 +256,12 @@ int store_rig_attach(struct store_rig *rig)
 	close(meta_fd);
 	close(pool_fd);
 	build(rig);
+	if (rig->options.spill) {
+		int fd = dup(rig->spill_fd);
+
+		invariant(fd >= 0);
+		MUST(backing_open_again(rig->backing, fd));
+	}
 	err = rebuild(rig);
 	store_rig_use(rig, text);
 	return err;
@@ -195,6 +281,7 @@ void store_rig_check(struct store_rig *rig)
 	struct store_file_info info, sum = {0};
 	struct store_stats stats;
 	struct pool_stats pool;
+	struct backing_stats backing = {.extents = 0};
 	uint64_t objects = 0, in_sets = 0;
 
 	for (unsigned i = 0; i < RIG_FILES; i++) {
@@ -204,12 +291,18 @@ void store_rig_check(struct store_rig *rig)
 		store_file_info(rig->store, file, &info);
 		sum.logical_bytes += info.logical_bytes;
 		sum.fill_pages += info.fill_pages;
+		sum.spilled_pages += info.spilled_pages;
+		sum.spilled_bytes += info.spilled_bytes;
 		for (unsigned codec = 0; codec < CODEC_NR; codec++) {
 			sum.pages[codec] += info.pages[codec];
 			objects += info.pages[codec];
 		}
 	}
 	MUST(pool_check(rig->pool));
+	if (rig->backing) {
+		MUST(backing_check(rig->backing));
+		backing_stats(rig->backing, &backing);
+	}
 	store_stats(rig->store, &stats);
 	pool_stats(rig->pool, &pool);
 	complain("pages_stored", stats.pages_stored,
@@ -218,7 +311,55 @@ void store_rig_check(struct store_rig *rig)
 	complain("huge_pages", stats.huge_pages, sum.pages[CODEC_RAW]);
 	complain("objects in the pool", pool.objects, objects);
 	complain("compr_data_size", stats.compr_data_bytes, pool.object_bytes);
+	complain("spilled_pages", stats.spilled_pages, sum.spilled_pages);
+	complain("spilled_bytes", stats.spilled_bytes, sum.spilled_bytes);
+	complain("extents", backing.extents, sum.spilled_pages);
+	complain("live_bytes", backing.live_bytes, sum.spilled_bytes);
 	for (unsigned set = 0; set < SETS_MAX; set++)
 		in_sets += sets_objects(rig->sets, set);
-	complain("objects of sets", in_sets, objects);
+	/* A set counts each segment that holds it as one more. */
+	invariant(in_sets >= objects &&
+		  in_sets - objects <= backing.segments * SETS_MAX);
+	if (!backing.segments)
+		complain("objects of sets", in_sets, objects);
+}
+
+/* --- sweeps --- */
+
+void store_rig_reopen(struct store_rig *rig)
+{
+	close(rig->spill_fd);
+	open_backing(rig);
+}
+
+const struct spill_pick store_rig_all = {
+	.end_page = UINT64_MAX,
+	.budget_bytes = UINT64_MAX,
+};
+
+bool store_rig_with(void *arg, uint32_t ix,
+		    void (*call)(void *call_arg, struct file file),
+		    void *call_arg)
+{
+	const struct store_rig *rig = arg;
+
+	for (unsigned i = 0; i < RIG_FILES; i++) {
+		if (rig->body_ix[i] != ix)
+			continue;
+		call(call_arg, store_rig_file(rig, i));
+		return true;
+	}
+	return false;
+}
+
+void store_rig_spill(struct store_rig *rig, const struct spill_pick *pick,
+		     struct spill_result *ret)
+{
+	struct spill_files files = {store_rig_with, rig};
+
+	MUST(store_spill_begin(rig->store, pick, &files));
+	for (unsigned i = 0; i < RIG_FILES; i++)
+		if (!store_spill_body(rig->store, store_rig_file(rig, i)))
+			break;
+	store_spill_end(rig->store, ret);
 }

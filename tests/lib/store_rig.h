@@ -8,6 +8,7 @@
 #define TESTS_LIB_STORE_RIG_H
 
 #include "base/budget.h"
+#include "store/spill.h"
 #include "store/store.h"
 
 #define RIG_FILES 8
@@ -19,6 +20,8 @@ struct store_rig_options {
 	uint64_t pool_bytes;  /* address space of the pool; 0: 64 MiB */
 	uint64_t mem_bytes;   /* the budget; 0: none to speak of */
 	uint64_t limit_bytes; /* the store's size limit; 0: the same */
+	bool spill;           /* with a backing file, which has no name */
+	uint64_t spill_bytes; /* its cap; 0: none */
 };
 
 struct store_rig {
@@ -31,6 +34,9 @@ struct store_rig {
 	struct store *store;
 	struct stream *stream; /* slot 0's, held all the time */
 	uint32_t body_ix[RIG_FILES];
+	struct backing *backing;
+	char spill_path[32];
+	int spill_fd;
 };
 
 /* "span", "poison", ...: what a test's first argument says. */
@@ -44,6 +50,31 @@ void store_rig_up(struct store_rig *rig,
 void store_rig_down(struct store_rig *rig);
 
 struct file store_rig_file(const struct store_rig *rig, unsigned i);
+
+/* Another file, after backing_close(). */
+void store_rig_reopen(struct store_rig *rig);
+/* All that @pick says of all files; every error but those of the backing in
+ * @ret->err ends the test. */
+void store_rig_spill(struct store_rig *rig, const struct spill_pick *pick,
+		     struct spill_result *ret);
+/* All there is. */
+extern const struct spill_pick store_rig_all;
+/* How a sweep finds the rig's files; its arg is the rig. */
+bool store_rig_with(void *arg, uint32_t ix,
+		    void (*call)(void *call_arg, struct file file),
+		    void *call_arg);
+
+/* All @n bytes; else the test ends. */
+void store_rig_write(struct store_rig *rig, unsigned i, uint64_t offset,
+		     const void *buf, size_t n);
+/* As store_read(), and all @n bytes are there. */
+int store_rig_read(struct store_rig *rig, unsigned i, uint64_t offset,
+		   void *buf, size_t n) MUST_CHECK;
+/* The slot of a page's entry, NULL if there is none, and its word, which is 0
+ * then. Nobody else is in the store. */
+_Atomic uint64_t *store_rig_slot(const struct store_rig *rig, unsigned i,
+				 uint64_t page);
+uint64_t store_rig_word(const struct store_rig *rig, unsigned i, uint64_t page);
 
 /* New objects are made with @text ("zstd:3") from here on. */
 void store_rig_use(struct store_rig *rig, const char *text);

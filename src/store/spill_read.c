@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Pages on disk: reading them, and bringing them back to RAM.
+ *
+ * The disk is read without a lock. Extents never change and a reference names
+ * the life of its segment, so the bytes are those of the entry that was seen
+ * or the backing says that they are gone. The object goes in only for the very
+ * same extent: an equal word may stand for a later one of the same place.
+ */
+#include "base/heap.h"
+#include "store/state.h"
+#include <errno.h>
+
+/* Less free room than this is left to those who write. */
+#define PROMOTE_ROOM_BYTES (UINT64_C(1) << 20)
+
+void *spill_buffer(const struct stream *stream)
+{
+	uintptr_t at = (uintptr_t)stream->out[0] + PAGE_BYTES - 1;
+
+	return stream->out[0] +
+	       (at / PAGE_BYTES * PAGE_BYTES - (uintptr_t)stream->out[0]);
+}
+
+static bool is_of(const struct extent_view *view, struct file file,
+		  uint64_t page, uint64_t word)
+{
+	return view->owner.file == file.ix && view->owner.page == page &&
+	       view->owner.generation == entry_generation(word);
+}
+
+int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
+	       struct fetched *from)
+{
+	struct extent_view view;
+	int err = backing_read(store->backing, &from->ref, buf, &view);
+
+	if (err == -ESTALE) {
+		store_count(store, TALLY_SHARED_ROW, COUNT_RETRIES, 1);
+		return err;
+	}
+	store_count(store, TALLY_SHARED_ROW, COUNT_SPILL_READS, 1);
+	if (!err && !is_of(&view, file, page, from->word))
+		err = -EIO;
+	from->err = err;
+	if (err)
+		return 0;
+	from->data = view.data;
+	from->n_bytes = view.n_bytes;
+	from->set = tag_set(view.tag);
+	from->length = tag_length(view.tag);
+	return 0;
+}
+
+/* The entry in place of the extent that @from was read of; how it was. */
+static bool swap_in(struct store *store, struct file file, uint64_t page,
+		    const struct fetched *from, uint64_t fresh,
+		    uint64_t *ret_old)
+{
+	struct rwlock *lock = store_file_lock(store, file);
+	struct lock *group = store_group_lock(store, file, page);
+	_Atomic uint64_t *slot;
+	bool same = false;
+	unsigned n;
+
+	rwlock_read(lock);
+	lock_take(group);
+	slot = map_slots(store->arena, file.body, page, &n);
+	if (slot) {
+		uint64_t now = atomic_load_explicit(slot, memory_order_relaxed);
+
+		same = entry_same(now, from->word) &&
+		       backing_ref(store->backing, entry_extent(now))
+				       .sequence == from->ref.sequence;
+		if (same)
+			atomic_store_explicit(slot, entry_after(now, fresh),
+					      memory_order_release);
+		*ret_old = now;
+	}
+	lock_drop(group);
+	rwlock_read_end(lock);
+	return same;
+}
+
+static void count_return(struct store *store, unsigned row,
+			 const struct fetched *from, int sign)
+{
+	/* Down with the books is to find it counted: up comes first. */
+	sets_count(store->sets, row, from->set, sign);
+	store_count(store, row, SUM_BYTES, sign * (int64_t)from->n_bytes);
+	if (from->set == SET_RAW)
+		store_count(store, row, SUM_HUGE, sign);
+}
+
+int spill_return(struct store *store, unsigned row, struct file file,
+		 uint64_t page, const struct fetched *from)
+{
+	uint32_t n_bytes = (uint32_t)from->n_bytes;
+	struct books books;
+	struct handle h;
+	uint64_t old;
+
+	if (pool_alloc(store->pool, row, &n_bytes, 1, &h) != 0)
+		return -ENOSPC;
+	pool_write(store->pool, h, tag_make(from->set, from->length),
+		   from->data, n_bytes);
+	count_return(store, row, from, 1);
+	if (!swap_in(store, file, page, from, entry_make(ENTRY_RAM, h.value),
+		     &old)) {
+		count_return(store, row, from, -1);
+		pool_free(store->pool, &h, 1);
+		return -EAGAIN;
+	}
+	books_begin(&books, store, row);
+	books_gone(&books, old);
+	books_end(&books);
+	store_count(store, row, COUNT_BROUGHT_BACK, 1);
+	return 0;
+}
+
+void spill_promote(struct store *store, unsigned row, struct file file,
+		   uint64_t page, const struct fetched *from)
+{
+	if (!entry_age(from->word) ||
+	    !atomic_load_explicit(&store->promote, memory_order_relaxed) ||
+	    budget_room(arena_budget(store->arena)) < PROMOTE_ROOM_BYTES)
+		return;
+	/* Either way the reader has its bytes. */
+	(void)!spill_return(store, row, file, page, from);
+}
+
+/* --- without a reader --- */
+
+static bool see_spilled(struct store *store, struct file file, uint64_t page,
+			struct fetched *ret)
+{
+	struct rwlock *lock = store_file_lock(store, file);
+	struct lock *group = store_group_lock(store, file, page);
+	uint64_t word = 0;
+	_Atomic uint64_t *slot;
+	bool spilled;
+	unsigned n;
+
+	rwlock_read(lock);
+	lock_take(group);
+	slot = map_slots(store->arena, file.body, page, &n);
+	if (slot)
+		word = atomic_load_explicit(slot, memory_order_acquire);
+	spilled = entry_kind(word) == ENTRY_SPILLED;
+	if (spilled)
+		fetch(store, word, NULL, NULL, NULL, ret);
+	lock_drop(group);
+	rwlock_read_end(lock);
+	return spilled && ret->spilled;
+}
+
+/* 1: it came; 0: it is not spilled; -EIO, -ENOSPC. */
+static int bring(struct store *store, unsigned row, struct file file,
+		 uint64_t page, void *buf)
+{
+	struct fetched from;
+	int err;
+
+	do {
+		if (!see_spilled(store, file, page, &from))
+			return 0;
+		err = spill_load(store, file, page, buf, &from);
+		if (!err)
+			err = from.err;
+		if (!err)
+			err = spill_return(store, row, file, page, &from);
+	} while (err == -ESTALE || err == -EAGAIN);
+	return err ? err : 1;
+}
+
+void spill_recall(struct store *store, struct stream *stream, struct file file,
+		  uint64_t page)
+{
+	(void)!bring(store, stream->row, file, page, spill_buffer(stream));
+}
+
+/* Which of the pages of a group from @page on are spilled. The rwlock is
+ * held. */
+static uint64_t spilled_of_group(struct store *store, struct file file,
+				 uint64_t page)
+{
+	struct lock *group = store_group_lock(store, file, page);
+	uint64_t bits = 0;
+	unsigned have = 0;
+	_Atomic uint64_t *slots;
+
+	lock_take(group);
+	slots = map_slots(store->arena, file.body, page, &have);
+	for (unsigned i = 0; slots && i < have; i++) {
+		uint64_t word =
+			atomic_load_explicit(&slots[i], memory_order_relaxed);
+
+		if (entry_kind(word) == ENTRY_SPILLED)
+			bits |= UINT64_C(1) << i;
+	}
+	lock_drop(group);
+	return bits;
+}
+
+/* Bring back those of @bits from @page on; the first error of those that do not
+ * keep others from coming in @ret_err. */
+static int bring_group(struct store *store, struct file file, uint64_t page,
+		       uint64_t end, uint64_t bits, void *buf,
+		       uint64_t *ret_pages)
+{
+	int first_err = 0;
+
+	for (; bits && page < end; bits >>= 1, page++) {
+		int r = 0;
+
+		if (bits & 1)
+			r = bring(store, TALLY_SHARED_ROW, file, page, buf);
+		if (r == -ENOSPC)
+			return r;
+		if (r < 0)
+			first_err = r;
+		else
+			*ret_pages += (unsigned)r;
+	}
+	return first_err;
+}
+
+int store_fetch_body(struct store *store, struct file file, uint64_t first_page,
+		     uint64_t end_page, uint64_t *ret_pages)
+{
+	struct rwlock *lock = store_file_lock(store, file);
+	void *buf = heap_aligned(PAGE_BYTES, BACKING_READ_BYTES);
+	uint64_t page = first_page, bits;
+	int err = 0;
+
+	*ret_pages = 0;
+	if (!buf)
+		return -ENOMEM;
+	while (err != -ENOSPC) {
+		int r;
+
+		rwlock_read(lock);
+		page = map_next(store->arena, file.body, page);
+		bits = page < end_page ? spilled_of_group(store, file, page)
+				       : 0;
+		rwlock_read_end(lock);
+		if (page >= end_page)
+			break;
+		r = bring_group(store, file, page, end_page, bits, buf,
+				ret_pages);
+		if (r)
+			err = r;
+		page = (page | (GROUP_PAGES - 1)) + 1;
+	}
+	heap_free(buf);
+	return err;
+}
