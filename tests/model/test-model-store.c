@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The store against plain byte arrays: seeded random operations on eight files,
- * with everything private dropped and rebuilt at random moments.
+ * with everything private dropped and rebuilt at random moments, and pages
+ * going to disk and back all the time.
  *
  *	test-model-store [--seed N] [--ops N] [--every N] [--pool KIND]
  *
@@ -13,7 +14,7 @@
 #include "base/check.h"
 #include "lib/content.h"
 #include "lib/store_rig.h"
-#include "model_file.h"
+#include "model_store.h"
 #include "store/state.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -22,19 +23,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-struct model {
-	struct store_rig rig;
-	struct content random;
-	bool mem_is_tight;
-	uint64_t seed, op;
-	struct store_stats total; /* counts of the lives before this one */
-	uint64_t attached;
-	uint64_t every; /* operations between two comparisons of all */
-	unsigned char *buf;
-	struct model_file file[RIG_FILES];
-	struct model_file before; /* of the file that an operation changes */
-};
 
 /* Inline, twig and leaf; three levels; five; the very end of what can be. */
 static const uint64_t bases[RIG_FILES] = {
@@ -48,24 +36,13 @@ static const uint64_t bases[RIG_FILES] = {
 	(uint64_t)FILE_MAX_BYTES - WINDOW_BYTES,
 };
 
-#define EXPECT(m, cond)                                                        \
-	do {                                                                   \
-		if (!(cond))                                                   \
-			fail(m, #cond, __LINE__);                              \
-	} while (0)
-
-static void fail(const struct model *m, const char *what, int line)
+void model_fail(const struct model *m, const char *what, int line)
 {
 	fprintf(stderr,
 		"test-model-store: seed %" PRIu64 " op %" PRIu64
 		" line %d: not so: %s\n",
 		m->seed, m->op, line, what);
 	abort();
-}
-
-static uint64_t below(struct model *m, uint64_t n)
-{
-	return content_below(&m->random, n);
 }
 
 static uint64_t held_pages(const struct model *m)
@@ -181,29 +158,29 @@ static void settle(struct model *m, unsigned i, uint64_t from, uint64_t to)
 
 static void pick_range(struct model *m, uint64_t *ret_from, uint64_t *ret_n)
 {
-	uint64_t from = below(m, WINDOW_BYTES), n;
+	uint64_t from = model_below(m, WINDOW_BYTES), n;
 
-	switch (below(m, 6)) {
+	switch (model_below(m, 6)) {
 	case 0:
-		n = 1 + below(m, 300);
+		n = 1 + model_below(m, 300);
 		break;
 	case 1: /* the beginning, where roots are small */
-		from = below(m, 9) * PAGE_BYTES + below(m, 2) * 100;
-		n = 1 + below(m, 3 * PAGE_BYTES);
+		from = model_below(m, 9) * PAGE_BYTES + model_below(m, 2) * 100;
+		n = 1 + model_below(m, 3 * PAGE_BYTES);
 		break;
 	case 2:
 		from &= ~(uint64_t)(PAGE_BYTES - 1);
-		n = (1 + below(m, 3)) * PAGE_BYTES;
+		n = (1 + model_below(m, 3)) * PAGE_BYTES;
 		break;
 	case 3:
 		from &= ~(uint64_t)(PAGE_BYTES - 1);
-		n = (1 + below(m, 90)) * PAGE_BYTES;
+		n = (1 + model_below(m, 90)) * PAGE_BYTES;
 		break;
 	case 4:
-		n = 1 + below(m, 20 * PAGE_BYTES);
+		n = 1 + model_below(m, 20 * PAGE_BYTES);
 		break;
 	default:
-		n = 1 + below(m, PAGE_BYTES + 1);
+		n = 1 + model_below(m, PAGE_BYTES + 1);
 	}
 	if (n > WINDOW_BYTES - from)
 		n = WINDOW_BYTES - from;
@@ -277,14 +254,14 @@ static void op_read(struct model *m, unsigned i)
 static void op_truncate(struct model *m, unsigned i)
 {
 	struct model_file *f = &m->file[i];
-	uint64_t size = f->base + below(m, WINDOW_BYTES + 1);
+	uint64_t size = f->base + model_below(m, WINDOW_BYTES + 1);
 	int err;
 
-	if (below(m, 4) == 0)
-		size = f->base + below(m, PAGE_BYTES);
-	else if (below(m, 4) == 0)
+	if (model_below(m, 4) == 0)
+		size = f->base + model_below(m, PAGE_BYTES);
+	else if (model_below(m, 4) == 0)
 		size &= ~(uint64_t)(PAGE_BYTES - 1);
-	else if (below(m, 6) == 0)
+	else if (model_below(m, 6) == 0)
 		size = 0;
 	err = store_truncate(m->rig.store, m->rig.stream,
 			     store_rig_file(&m->rig, i), size);
@@ -318,7 +295,7 @@ static void op_punch(struct model *m, unsigned i)
 static void op_zero(struct model *m, unsigned i)
 {
 	struct model_file *f = &m->file[i];
-	bool keep = below(m, 2);
+	bool keep = model_below(m, 2);
 	uint64_t from, n;
 	bool fits;
 	int err;
@@ -344,7 +321,7 @@ static void op_zero(struct model *m, unsigned i)
 static void op_allocate(struct model *m, unsigned i)
 {
 	struct model_file *f = &m->file[i];
-	bool keep = below(m, 2);
+	bool keep = model_below(m, 2);
 	uint64_t from, n;
 	bool fits;
 	int err;
@@ -367,8 +344,8 @@ static void op_allocate(struct model *m, unsigned i)
 static void op_seek(struct model *m, unsigned i)
 {
 	struct model_file *f = &m->file[i];
-	uint64_t from = below(m, WINDOW_BYTES), got = 0, wanted;
-	bool data = below(m, 2);
+	uint64_t from = model_below(m, WINDOW_BYTES), got = 0, wanted;
+	bool data = model_below(m, 2);
 	int err =
 		store_seek(m->rig.store, store_rig_file(&m->rig, i),
 			   f->base + from, data ? SEEK_DATA : SEEK_HOLE, &got);
@@ -387,13 +364,14 @@ static void op_seek(struct model *m, unsigned i)
 static void op_copy(struct model *m, unsigned i)
 {
 	struct model_file *to = &m->file[i];
-	unsigned j = (i + 1 + (unsigned)below(m, RIG_FILES - 1)) % RIG_FILES;
+	unsigned j =
+		(i + 1 + (unsigned)model_below(m, RIG_FILES - 1)) % RIG_FILES;
 	struct model_file *from = &m->file[j];
-	uint64_t at = below(m, WINDOW_BYTES), to_at, n, asked, got = 0;
+	uint64_t at = model_below(m, WINDOW_BYTES), to_at, n, asked, got = 0;
 	int err;
 
 	pick_range(m, &to_at, &n);
-	if (below(m, 2))
+	if (model_below(m, 2))
 		at = (at & ~(uint64_t)(PAGE_BYTES - 1)) + to_at % PAGE_BYTES;
 	asked = n;
 	if (from->base + at >= from->size)
@@ -424,7 +402,7 @@ static void op_codec(struct model *m)
 	static const char *const codecs[] = {"lz4",    "lz4:9",  "lz4hc:3",
 					     "zstd:1", "zstd:3", "none"};
 
-	store_rig_use(&m->rig, codecs[below(m, 6)]);
+	store_rig_use(&m->rig, codecs[model_below(m, 6)]);
 }
 
 static void op_compact(struct model *m)
@@ -446,10 +424,11 @@ static void op_limit(struct model *m)
 	if (m->mem_is_tight)
 		budget_set_limit(budget, budget_used(budget) +
 						 BUDGET_RESERVE_BYTES +
-						 below(m, 64) * 4 * KIB);
+						 model_below(m, 64) * 4 * KIB);
 	else
 		store_set_limit(m->rig.store,
-				(held_pages(m) + below(m, 400)) * PAGE_BYTES);
+				(held_pages(m) + model_below(m, 400)) *
+					PAGE_BYTES);
 }
 
 static void op_attach(struct model *m)
@@ -460,8 +439,12 @@ static void op_attach(struct model *m)
 	uint64_t fills = table_used(m->rig.arena, TABLE_FILLS);
 	uint64_t limit = budget_limit(&m->rig.budget);
 
+	model_sweep_end(m);
 	store_stats(m->rig.store, &before);
 	m->attached++;
+	m->total.written_back_pages += before.written_back_pages;
+	m->total.brought_back_pages += before.brought_back_pages;
+	m->total.spill_reads += before.spill_reads;
 	m->total.pages_written += before.pages_written;
 	m->total.pages_discarded += before.pages_discarded;
 	m->total.size_limit_hit += before.size_limit_hit;
@@ -475,6 +458,8 @@ static void op_attach(struct model *m)
 	EXPECT(m, after.same_pages == before.same_pages);
 	EXPECT(m, after.huge_pages == before.huge_pages);
 	EXPECT(m, after.compr_data_bytes == before.compr_data_bytes);
+	EXPECT(m, after.spilled_pages == before.spilled_pages);
+	EXPECT(m, after.spilled_bytes == before.spilled_bytes);
 	EXPECT(m, table_used(m->rig.arena, TABLE_TWIGS) == twigs);
 	EXPECT(m, table_used(m->rig.arena, TABLE_LEAVES) == leaves);
 	EXPECT(m, table_used(m->rig.arena, TABLE_FILLS) == fills);
@@ -487,8 +472,8 @@ static void one_op(struct model *m)
 		op_write, op_write,    op_write,    op_write, op_read,
 		op_read,  op_truncate, op_punch,    op_punch, op_zero,
 		op_copy,  op_copy,     op_allocate, op_seek};
-	unsigned i = (unsigned)below(m, RIG_FILES);
-	uint64_t which = below(m, 1000);
+	unsigned i = (unsigned)model_below(m, RIG_FILES);
+	uint64_t which = model_below(m, 1000);
 
 	if (which < 15)
 		op_codec(m);
@@ -498,10 +483,20 @@ static void one_op(struct model *m)
 		op_limit(m);
 	else if (which < 70)
 		op_attach(m);
+	else if (which < 130)
+		model_sweep(m);
+	else if (which < 160)
+		model_sweep_whole(m);
+	else if (which < 190)
+		model_age(m);
+	else if (which < 200)
+		model_fetch(m, i);
 	else
-		on_file[below(m, ARRAY_SIZE(on_file))](m, i);
-	if (m->op % m->every == 0)
+		on_file[model_below(m, ARRAY_SIZE(on_file))](m, i);
+	if (m->op % m->every == 0) {
+		model_sweep_end(m);
 		compare_all(m);
+	}
 }
 
 static void *must_alloc(size_t n)
@@ -520,6 +515,7 @@ static void run(struct model *m, const struct store_rig_options *options,
 	m->buf = must_alloc(WINDOW_BYTES);
 	m->before.bytes = must_alloc(WINDOW_BYTES);
 	store_rig_up(&m->rig, options);
+	model_spill_up(m);
 	for (unsigned i = 0; i < RIG_FILES; i++) {
 		m->file[i].base = bases[i];
 		m->file[i].bytes = must_alloc(WINDOW_BYTES);
@@ -534,6 +530,11 @@ static void run(struct model *m, const struct store_rig_options *options,
 	       m->total.pages_written, m->total.pages_discarded,
 	       m->total.size_limit_hit, m->total.mem_limit_hit,
 	       m->total.pages_compacted, m->attached);
+	printf("written back %" PRIu64 ", brought back %" PRIu64
+	       ", read from disk %" PRIu64 ", cleaned %" PRIu64
+	       ", changed %" PRIu64 ", failed %" PRIu64 "\n",
+	       m->total.written_back_pages, m->total.brought_back_pages,
+	       m->total.spill_reads, m->cleaned, m->changed, m->failed);
 	store_rig_down(&m->rig);
 	for (unsigned i = 0; i < RIG_FILES; i++)
 		free(m->file[i].bytes);
@@ -546,7 +547,11 @@ int main(int argc, char **argv)
 	struct model m = {.seed = (uint64_t)time(NULL) ^
 				  ((uint64_t)getpid() << 32),
 			  .every = 64};
-	struct store_rig_options options = {.pool_kind = RIG_SPAN};
+	struct store_rig_options options = {
+		.pool_kind = RIG_SPAN,
+		.spill = true,
+		.spill_bytes = 6 * BACKING_SEGMENT_BYTES,
+	};
 	uint64_t ops = 2000;
 
 	for (int i = 1; i + 1 < argc; i += 2) {
