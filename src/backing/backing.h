@@ -166,6 +166,11 @@ int backing_read(struct backing *backing, const struct extent_ref *ref,
 void backing_where(const struct backing *backing, const struct extent_ref *ref,
 		   int *ret_fd, uint64_t *ret_offset, size_t *ret_n,
 		   size_t *ret_skip);
+/* The bytes of neighbours in one go: @n and @offset in blocks as backing_where()
+ * gives them, @buf page-aligned. An error is not counted: whoever needs one of
+ * the extents asks backing_read(). */
+int backing_read_blocks(struct backing *backing, uint64_t offset, void *buf,
+			size_t n) MUST_CHECK;
 int backing_verify(struct backing *backing, const struct extent_ref *ref,
 		   void *bytes, struct extent_view *ret_view) MUST_CHECK;
 

@@ -152,6 +152,24 @@ static int read_and_verify(struct backing *b, const struct extent_ref *ref,
 	return why_not(b, ref, counter);
 }
 
+int backing_read_blocks(struct backing *b, uint64_t offset, void *buf, size_t n)
+{
+	int r = -EIO, fd;
+
+	atomic_fetch_add_explicit(&b->readers, 1, memory_order_seq_cst);
+	fd = backing_descriptor(b);
+	if (fd >= 0)
+		r = io_read_all(fd, buf, n, offset);
+	if (!r) {
+		if (!b->direct)
+			file_uncache(fd, offset, n);
+		backing_count(b, COUNT_READS, 1);
+		backing_count(b, COUNT_READ_BYTES, n);
+	}
+	atomic_fetch_sub_explicit(&b->readers, 1, memory_order_release);
+	return r;
+}
+
 int backing_read(struct backing *b, const struct extent_ref *ref, void *buf,
 		 struct extent_view *ret_view)
 {
