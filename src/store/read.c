@@ -87,6 +87,8 @@ static int decode_one(struct store *store, struct stream *stream,
 static int decode_spilled(struct store *store, struct stream *stream,
 			  struct file file, struct pass *pass)
 {
+	struct spill_run run = {.n = 0};
+
 	for (unsigned i = 0; i < pass->pages; i++) {
 		struct fetched *content = &pass->page[i];
 		uint64_t page = pass->first + i;
@@ -94,8 +96,8 @@ static int decode_spilled(struct store *store, struct stream *stream,
 
 		if (!content->spilled)
 			continue;
-		err = spill_load(store, file, page, spill_buffer(stream),
-				 content);
+		err = spill_load_run(store, stream, file, page, content,
+				     pass->pages - i, &run);
 		if (!err)
 			err = decode_one(store, stream, pass, i);
 		if (err)

@@ -14,7 +14,7 @@
 /* Less free room than this is left to those who write. */
 #define PROMOTE_ROOM_BYTES (UINT64_C(1) << 20)
 
-void *spill_buffer(const struct stream *stream)
+char *spill_buffer(const struct stream *stream)
 {
 	uintptr_t at = (uintptr_t)stream->out[0] + PAGE_BYTES - 1;
 
@@ -29,6 +29,23 @@ static bool is_of(const struct extent_view *view, struct file file,
 	       view->owner.generation == entry_generation(word);
 }
 
+/* What a read came to, for whoever decodes it. */
+static void take_view(struct store *store, struct file file, uint64_t page,
+		      int err, const struct extent_view *view,
+		      struct fetched *from)
+{
+	store_count(store, TALLY_SHARED_ROW, COUNT_SPILL_READS, 1);
+	if (!err && !is_of(view, file, page, from->word))
+		err = -EIO;
+	from->err = err;
+	if (err)
+		return;
+	from->data = view->data;
+	from->n_bytes = view->n_bytes;
+	from->set = tag_set(view->tag);
+	from->length = tag_length(view->tag);
+}
+
 int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
 	       struct fetched *from)
 {
@@ -39,16 +56,81 @@ int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
 		store_count(store, TALLY_SHARED_ROW, COUNT_RETRIES, 1);
 		return err;
 	}
-	store_count(store, TALLY_SHARED_ROW, COUNT_SPILL_READS, 1);
-	if (!err && !is_of(&view, file, page, from->word))
-		err = -EIO;
-	from->err = err;
-	if (err)
-		return 0;
-	from->data = view.data;
-	from->n_bytes = view.n_bytes;
-	from->set = tag_set(view.tag);
-	from->length = tag_length(view.tag);
+	take_view(store, file, page, err, &view, from);
+	return 0;
+}
+
+/* --- neighbours --- */
+
+/* With spill_buffer() before it this leaves the last slot of out[] alone, where
+ * a copy keeps its page. */
+#define RUN_BYTES (28 * PAGE_BYTES)
+_Static_assert(PAGE_BYTES + BACKING_READ_BYTES + RUN_BYTES <=
+		       (STREAM_BATCH - 1) * STREAM_SLOT_BYTES,
+	       "a run lies in all slots but one");
+
+static uint64_t where(struct store *store, const struct fetched *from,
+		      size_t *ret_n)
+{
+	uint64_t offset;
+	size_t skip;
+	int fd;
+
+	backing_where(store->backing, &from->ref, &fd, &offset, ret_n, &skip);
+	return offset;
+}
+
+/* Read @from[0] and those that follow it on disk. A sweep puts pages in the
+ * order that a reader wants them in. */
+static void read_run(struct store *store, struct stream *stream,
+		     const struct fetched *from, unsigned n,
+		     struct spill_run *run)
+{
+	unsigned pages = 1;
+
+	run->offset = where(store, from, &run->n);
+	run->bytes = spill_buffer(stream) + BACKING_READ_BYTES;
+	for (unsigned i = 1; i < n; i++) {
+		uint64_t end = run->offset + run->n, offset;
+		size_t bytes;
+
+		if (!from[i].spilled)
+			continue;
+		offset = where(store, &from[i], &bytes);
+		if (offset < run->offset || offset > end ||
+		    offset + bytes > run->offset + RUN_BYTES)
+			break;
+		if (offset + bytes > end)
+			run->n = offset + bytes - run->offset;
+		pages++;
+	}
+	if (pages == 1 || backing_read_blocks(store->backing, run->offset,
+					      run->bytes, run->n) != 0)
+		run->n = 0;
+}
+
+static bool is_in(const struct spill_run *run, uint64_t offset, size_t n)
+{
+	return offset >= run->offset && offset + n <= run->offset + run->n;
+}
+
+int spill_load_run(struct store *store, struct stream *stream, struct file file,
+		   uint64_t page, struct fetched *from, unsigned n,
+		   struct spill_run *run)
+{
+	struct extent_view view;
+	size_t bytes;
+	uint64_t offset = where(store, from, &bytes);
+
+	if (!is_in(run, offset, bytes))
+		read_run(store, stream, from, n, run);
+	/* Anything wrong with it is for the one who reads it alone to say. */
+	if (!is_in(run, offset, bytes) ||
+	    backing_verify(store->backing, &from->ref,
+			   run->bytes + (offset - run->offset), &view))
+		return spill_load(store, file, page, spill_buffer(stream),
+				  from);
+	take_view(store, file, page, 0, &view, from);
 	return 0;
 }
 

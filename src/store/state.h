@@ -253,7 +253,7 @@ void spill_fini(struct store *store);
 _Static_assert(BACKING_READ_BYTES + PAGE_BYTES <= 4 * STREAM_SLOT_BYTES,
 	       "an aligned buffer lies in four slots of out[]");
 /* For spill_load(): the first four slots of out[]. */
-void *spill_buffer(const struct stream *stream);
+char *spill_buffer(const struct stream *stream);
 /*
  * Read what fetch() found spilled: the bytes are in @buf (BACKING_READ_BYTES,
  * page-aligned), or @from->err says that they are lost. Blocks. -ESTALE: the
@@ -261,6 +261,20 @@ void *spill_buffer(const struct stream *stream);
  */
 int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
 	       struct fetched *from) MUST_CHECK;
+/* Neighbours on disk that one read brought; in out[], behind spill_buffer(). */
+struct spill_run {
+	uint64_t offset; /* in the file */
+	size_t n;        /* 0: nothing was read */
+	char *bytes;
+};
+/*
+ * As spill_load() for @from[0], page @page, out of @run if it is there; else
+ * as many of @from[0..@n) as lie together are read into it first. What is not
+ * spilled is passed over.
+ */
+int spill_load_run(struct store *store, struct stream *stream, struct file file,
+		   uint64_t page, struct fetched *from, unsigned n,
+		   struct spill_run *run) MUST_CHECK;
 /* What was loaded becomes an object in RAM. -ENOSPC; -EAGAIN: the page is not
  * what it was. @row: of a stream held, or TALLY_SHARED_ROW. */
 int spill_return(struct store *store, unsigned row, struct file file,

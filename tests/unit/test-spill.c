@@ -111,6 +111,7 @@ static void test_round_trip(void **state)
 {
 	struct world *w = *state;
 	struct store_stats before = stats_of(w), after;
+	struct backing_stats backing;
 	struct store_file_info info;
 
 	spill_all(w);
@@ -127,6 +128,9 @@ static void test_round_trip(void **state)
 	assert_int_equal(info.spilled_bytes, after.spilled_bytes);
 	assert_reads(w, BYTES);
 	assert_int_equal(stats_of(w).spill_reads, after.spilled_pages);
+	/* Neighbours in one go. */
+	backing_stats(w->rig.backing, &backing);
+	assert_true(backing.reads < after.spilled_pages / 8);
 }
 
 static void test_reads_of_parts(void **state)
