@@ -125,10 +125,11 @@ void backing_set_most(struct backing *backing, uint64_t most_bytes);
 /*
  * Append a copy of @n_bytes to what will be written. The extent is not yet
  * readable; done() tells. -EAGAIN: all buffers are in flight, reap first;
- * -ENOSPC: the file is at its cap or the disk is full; -ENOMEM: no RAM for a
- * segment's record; -EIO: the disk has no segment to give, or writing has been
- * stopped after too many errors; -ENODEV: no file. @n_bytes is neither 0 nor above BACKING_OBJECT_MAX. No heap
- * call.
+ * -ENOSPC: the file is at its cap or the disk is full, but for a segment that
+ * only who visits one may put into; -ENOMEM: no RAM for a segment's record; -EIO:
+ * the disk has no segment to give, or writing has been stopped after too many
+ * errors; -ENODEV: no file. @n_bytes is neither 0 nor above BACKING_OBJECT_MAX.
+ * No heap call.
  */
 int backing_put(struct backing *backing, const struct extent_owner *owner,
 		uint16_t tag, unsigned kind, const void *data, size_t n_bytes,

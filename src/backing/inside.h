@@ -85,6 +85,8 @@ struct chunk {
 };
 
 #define SEGMENT_NONE UINT32_MAX
+/* Of fewer segments none is kept for cleaning. */
+#define SPARE_LEAST 4u
 /* Failed writes until it is stopped; so many chunks written well make up for
  * one. */
 #define FAILURES_MAX 8u
@@ -130,6 +132,7 @@ struct backing {
 	struct chunk *filling;
 	uint32_t open_segment; /* SEGMENT_NONE, or where the next chunk goes */
 	uint32_t open_bytes;   /* of it that are given to chunks */
+	bool cleaning;         /* what is put goes on a visit's behalf */
 	bool leave_open;       /* it had an error: no further chunk */
 	unsigned in_flight;
 	unsigned good_chunks;      /* since the last failure was forgiven */

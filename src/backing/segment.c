@@ -31,7 +31,7 @@ static uint32_t find_free(struct backing *b) REQUIRES(b->lock)
 /* May the disk have room again? */
 static bool disk_has_room(struct backing *b) REQUIRES(b->lock)
 {
-	return !b->disk_full ||
+	return !b->disk_full || b->cleaning ||
 	       file_system_room(b) >= b->room_when_full + BACKING_SEGMENT_BYTES;
 }
 
@@ -79,13 +79,25 @@ static void begin_life(struct backing *b, uint32_t ix) REQUIRES(b->lock)
 	seg->damaged = false;
 }
 
+/*
+ * The last segment is for cleaning: what is written anew goes there, and more
+ * comes free than it took. Without it a file full of half-empty segments would
+ * stay full.
+ */
+static uint32_t segments_for(const struct backing *b)
+{
+	uint32_t most = file_segments_most(b);
+
+	return b->cleaning || most < SPARE_LEAST ? most : most - 1;
+}
+
 static int take_free(struct backing *b, uint32_t *ret_ix)
 {
 	uint32_t ix;
 	int r = -ENOSPC;
 
 	lock_take(&b->lock);
-	if (b->used < file_segments_most(b) && disk_has_room(b)) {
+	if (b->used < segments_for(b) && disk_has_room(b)) {
 		ix = find_free(b);
 		r = take_record(b, ix);
 		if (!r) {
@@ -115,6 +127,10 @@ int segment_open(struct backing *b, uint32_t *ret_segment)
 	if (r < 0)
 		return r;
 	r = file_reserve(b, ix);
+	/* On the disk, too, there is to be as much. */
+	if (!r && !b->cleaning && !b->is_device &&
+	    file_system_room(b) < BACKING_SEGMENT_BYTES)
+		r = -ENOSPC;
 	if (r < 0) {
 		segment_sub(b, ix, COUNT_PIN);
 		if (r == -ENOSPC) {

@@ -185,7 +185,9 @@ int backing_segment_visit(struct backing *b, uint32_t segment,
 		w.sequence =
 			atomic_load_explicit(&segment_at(b, segment)->sequence,
 					     memory_order_relaxed);
+		b->cleaning = true;
 		walk(&w, visit, arg);
+		b->cleaning = false;
 		window_down(&w);
 		r = w.err;
 		segment_at(b, segment)->damaged = r < 0;

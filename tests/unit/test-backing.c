@@ -239,10 +239,66 @@ static void test_cap(void **state UNUSED)
 	assert_int_equal(rig_stats(&rig).state, BACKING_ACTIVE);
 	for (uint32_t i = 0; i < 250; i++)
 		rig_put_wait(&rig, i, 4096, 0);
-	backing_set_most(rig.backing, 4 * MIB);
+	/* Of four, one is kept for cleaning. */
+	backing_set_most(rig.backing, 5 * MIB);
 	for (uint32_t i = 0; i < 250; i++)
 		rig_put_wait(&rig, at_cap + i, 4096, 0);
 	rig_settle(&rig);
+	rig_check(&rig);
+	backing_rig_down(&rig);
+}
+
+static unsigned put_again;
+
+/* What still lives is put anew, as the store does. */
+static void put_on_visit(void *arg UNUSED, struct extent extent UNUSED,
+			 const struct extent_view *view)
+{
+	if (rig.item[view->owner.file].state != RIG_LIVE)
+		return;
+	put_again++;
+	rig_free(&rig, view->owner.file);
+	rig_put_wait(&rig, view->owner.file, 4096, 0);
+}
+
+static uint32_t put_until_full(uint32_t n)
+{
+	int r;
+
+	while ((r = rig_put(&rig, n, 4096, 0)) != -ENOSPC) {
+		if (r == -EAGAIN)
+			backing_reap(rig.backing, true);
+		else
+			n++;
+	}
+	rig_settle(&rig);
+	return n;
+}
+
+/* A file that is full of half-empty segments can be cleaned: one segment is
+ * kept for that, and for nothing else. */
+static void test_cleaning_when_full(void **state UNUSED)
+{
+	uint32_t n, segment;
+
+	backing_rig_up(&rig, IO_BEST, false, 6 * MIB);
+	n = put_until_full(0);
+	assert_int_equal(rig_stats(&rig).segments, 5);
+	for (uint32_t i = 0; i < n; i += 2)
+		rig_free(&rig, i);
+	assert_int_equal(rig_put(&rig, n, 4096, 0), -ENOSPC);
+	put_again = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(backing_thin(rig.backing, 60, &segment));
+		assert_int_equal(backing_segment_visit(rig.backing, segment,
+						       put_on_visit, NULL),
+				 0);
+		rig_settle(&rig);
+	}
+	assert_true(put_again > 200);
+	assert_int_equal(rig_stats(&rig).segments, 4);
+	assert_true(put_until_full(n) > n + 200);
+	assert_int_equal(rig_stats(&rig).segments, 5);
 	rig_check(&rig);
 	backing_rig_down(&rig);
 }
@@ -360,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_cap),
 		cmocka_unit_test(test_file_shrinks),
 		cmocka_unit_test(test_cleaning),
+		cmocka_unit_test(test_cleaning_when_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
