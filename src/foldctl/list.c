@@ -109,7 +109,7 @@ static void add_numbers(struct table *t, const json_t *stats)
 {
 	uint64_t logical = answer_number(stats, "orig_data_size");
 	uint64_t resident = answer_number(stats, "mem_used_total");
-	uint64_t spilled = answer_number(stats, "bd_bytes");
+	uint64_t spilled = answer_number(stats, "spilled_bytes");
 
 	table_number(t, SIZE, answer_number(stats, "size"));
 	table_number(t, LOGICAL, logical);

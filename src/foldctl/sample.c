@@ -88,7 +88,7 @@ const json_t *sample_table(const struct sample *sample, const char *key)
 double sample_ratio(const struct sample *sample)
 {
 	uint64_t taken = sample_number(sample, "mem_used_total") +
-			 sample_number(sample, "bd_bytes");
+			 sample_number(sample, "spilled_bytes");
 
 	return taken ? (double)sample_number(sample, "orig_data_size") /
 			       (double)taken

@@ -125,7 +125,7 @@ static void put_pages(const struct top_view *view, struct page *page)
 	uint64_t all = number(view, "pages_stored");
 	uint64_t fill = number(view, "same_pages");
 	uint64_t raw = number(view, "huge_pages");
-	uint64_t spilled = number(view, "bd_count");
+	uint64_t spilled = number(view, "spilled_pages");
 	uint64_t other = fill + raw + spilled;
 	uint64_t packed = all > other ? all - other : 0;
 	const struct page_part parts[] = {
@@ -146,7 +146,7 @@ static void put_pages(const struct top_view *view, struct page *page)
 /* The line is there once the daemon has a backing file. */
 static void put_spilled(const struct top_view *view, struct page *page)
 {
-	struct page_part part = {number(view, "bd_bytes"), '|', "35"};
+	struct page_part part = {number(view, "spilled_bytes"), '|', "35"};
 	uint64_t limit = number(view, "spill_size");
 
 	if (part.amount == 0 && limit == 0)
