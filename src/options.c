@@ -25,6 +25,8 @@ void options_init(struct options *o, uint64_t ram_bytes, bool privileged)
 		.gid = getegid(),
 		.compress = {.id = CODEC_LZ4, .level = 1},
 		.cache = FS_CACHE_THROUGH,
+		.spill_high = 95,
+		.spill_low = 80,
 		.allow_other = privileged,
 		.generic = generic_default(),
 	};
@@ -33,7 +35,9 @@ void options_init(struct options *o, uint64_t ram_bytes, bool privileged)
 void options_fini(struct options *o)
 {
 	heap_free(o->fsname);
+	heap_free(o->spill);
 	o->fsname = NULL;
+	o->spill = NULL;
 }
 
 int options_fail(struct options *o, const char *fmt, ...)
@@ -277,4 +281,14 @@ int options_take_file(struct options *o, const char *path)
 	r = take_lines(o, path, text);
 	o->depth--;
 	return r;
+}
+
+int options_check(struct options *o)
+{
+	if (o->spill_low >= o->spill_high)
+		return options_fail(o,
+				    "option \"spill_low=%u\": it must be below "
+				    "spill_high=%u",
+				    o->spill_low, o->spill_high);
+	return 0;
 }

@@ -32,6 +32,10 @@ struct options {
 	struct codec_params compress;
 	unsigned workers; /* 0: auto */
 	enum fs_cache cache;
+	char *spill;                    /* absolute; NULL: none given */
+	uint64_t spill_bytes;           /* 0: no cap */
+	unsigned spill_high, spill_low; /* percent */
+	bool spill_force, spill_encrypt;
 	bool allow_other;
 	bool sloppy;      /* unknown options are passed over */
 	unsigned generic; /* bits of options_generic.c */
@@ -52,6 +56,8 @@ void options_fini(struct options *o);
 int options_take(struct options *o, const char *list) MUST_CHECK;
 /* The same from a file: one list a line, # begins a comment. */
 int options_take_file(struct options *o, const char *path) MUST_CHECK;
+/* After all have been taken: whether they go together. -EINVAL. */
+int options_check(struct options *o) MUST_CHECK;
 
 /* noatime is the daemon's to keep, too. */
 bool options_noatime(const struct options *o);

@@ -150,6 +150,8 @@ int command_parse(struct command *c, struct options *o, int argc,
 	if (r < 0 || c->verb != COMMAND_MOUNT)
 		return r;
 	r = take_letters(c, o, argc, argv, true);
+	if (r == 0)
+		r = options_check(o);
 	if (r < 0)
 		return r;
 	return take_words(c, o, argc - optind, argv + optind);

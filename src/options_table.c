@@ -14,9 +14,12 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EIB (UINT64_C(1) << 60)
 #define WORKERS_MAX 64u
+/* As far as an extent's name reaches. */
+#define SPILL_MOST_BYTES (UINT64_C(128) * GIB)
 /* Record indexes are 32 bits and two of them mean something else. */
 #define INODES_MAX UINT64_C(4294967294)
 
@@ -175,6 +178,78 @@ static int parse_cache(struct options *o, const char *value)
 		o->cache = FS_CACHE_NONE;
 	else
 		return options_fail(o, "there is no such cache mode");
+	return 0;
+}
+
+/* Absolute at once: the daemon leaves the directory it was started in. */
+static int parse_spill(struct options *o, const char *value)
+{
+	char *path, *here = NULL;
+	size_t n;
+
+	if (*value != '/') {
+		here = getcwd(NULL, 0);
+		if (!here)
+			return options_fail(o, "the current directory: %s",
+					    strerror(errno));
+	}
+	n = (here ? strlen(here) : 0) + 1 + strlen(value) + 1;
+	path = heap_alloc(n);
+	if (path)
+		snprintf(path, n, "%s%s%s", here ? here : "", here ? "/" : "",
+			 value);
+	free(here);
+	if (!path)
+		return -ENOMEM;
+	heap_free(o->spill);
+	o->spill = path;
+	return 0;
+}
+
+static int parse_spill_size(struct options *o, const char *value)
+{
+	uint64_t bytes;
+	int r = parse_bytes(value, 0, 0, SPILL_MOST_BYTES, &bytes);
+
+	if (r == 0 && bytes != 0 && bytes < MIB)
+		r = -ERANGE;
+	if (r == 0)
+		o->spill_bytes = bytes;
+	return r;
+}
+
+static int parse_percent(const char *value, unsigned min, unsigned max,
+			 unsigned *ret)
+{
+	unsigned long percent;
+	int r = parse_number(value, 10, max, &percent);
+
+	if (r == 0 && percent < min)
+		r = -ERANGE;
+	if (r == 0)
+		*ret = (unsigned)percent;
+	return r;
+}
+
+static int parse_spill_high(struct options *o, const char *value)
+{
+	return parse_percent(value, 2, 100, &o->spill_high);
+}
+
+static int parse_spill_low(struct options *o, const char *value)
+{
+	return parse_percent(value, 1, 99, &o->spill_low);
+}
+
+static int parse_spill_force(struct options *o, const char *value UNUSED)
+{
+	o->spill_force = true;
+	return 0;
+}
+
+static int parse_spill_encrypt(struct options *o, const char *value UNUSED)
+{
+	o->spill_encrypt = true;
 	return 0;
 }
 

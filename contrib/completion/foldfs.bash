@@ -4,7 +4,8 @@
 
 # options begin
 _foldfs_own="size= mem_limit= nr_inodes= mode= uid= gid= compress= workers=
-	cache= config= fsname= subtype= allow_other"
+	cache= spill= spill_size= spill_high= spill_low= spill_force
+	spill_encrypt config= fsname= subtype= allow_other"
 # options end
 _foldfs_generic="ro rw nosuid suid nodev dev noexec exec sync async dirsync
 	noatime atime"
@@ -26,6 +27,7 @@ _foldfs_list() {
 	size=* | mem_limit=*) words="${cur%%=*}=25% ${cur%%=*}=50% ${cur%%=*}=1G" ;;
 	uid=*) words=$(compgen -u -P uid=) ;;
 	gid=*) words=$(compgen -g -P gid=) ;;
+	spill=*) words=$(compgen -f -P spill= -- "${cur#spill=}") ;;
 	config=*) words=$(compgen -f -P config= -- "${cur#config=}") ;;
 	*) words="$_foldfs_own $_foldfs_generic" ;;
 	esac

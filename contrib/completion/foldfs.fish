@@ -7,7 +7,8 @@ function __foldfs_options
     set -l before (string replace -r '[^,]*$' '' -- $word)
     # options begin
     printf '%s\n' $before{size=,mem_limit=}{25%,50%,1G} \
-        $before{nr_inodes=,fsname=} \
+        $before{nr_inodes=,fsname=,spill_size=,spill_high=,spill_low=} \
+        $before"spill="(__fish_complete_path | string replace -r '\t.*' '') \
         $before"mode="{1777,0755,0700} \
         $before"uid="(__fish_complete_users | string replace -r '\t.*' '') \
         $before"gid="(__fish_complete_groups | string replace -r '\t.*' '') \
@@ -17,7 +18,7 @@ function __foldfs_options
         $before"config="(__fish_complete_path | string replace -r '\t.*' '') \
         $before"subtype="foldfs
     # options end
-    printf '%s\n' $before{allow_other,ro,rw,nosuid,suid,nodev,dev} \
+    printf '%s\n' $before{spill_force,spill_encrypt,allow_other,ro,rw,nosuid,suid,nodev,dev} \
         $before{noexec,exec,sync,async,dirsync,noatime,atime}
 end
 

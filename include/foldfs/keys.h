@@ -28,6 +28,12 @@
 /* All of the above in one JSON object: numbers as numbers, texts as texts. */
 #define FOLDFS_FILE_STATS "user.foldfs.file.stats"
 /*
+ * To be set, by root, who mounted or who owns the file: "out" sends the file's
+ * pages to the backing file, "in" brings them back; with pages behind it, as in
+ * "out 0-99 200", only those. Answered when it is done. Read: spilled pages.
+ */
+#define FOLDFS_FILE_SPILL "user.foldfs.file.spill"
+/*
  * The picture of the file: "pages=N cell=K" and, after a blank, two characters
  * for each K pages (a power of two; the last cell may have fewer), at most
  * FOLDFS_MAP_CELLS_MAX cells. The first is where most of the cell's pages

@@ -21,6 +21,8 @@ enum lock_class {
 	LOCK_SESSION,      /* fs: start and end of the session */
 	LOCK_CREW_REQUEST, /* crew: one change of the crew at a time */
 	LOCK_CREW_STATE,   /* crew: the slots' states */
+	LOCK_SWEEP,        /* fs: one sweep to the backing file at a time */
+	LOCK_SPILL,        /* fs: the backing file comes, goes or is asked */
 	LOCK_TASK,         /* base: a background task's state */
 	LOCK_STREAM,       /* codec: one stream; may be held over a codec */
 	LOCK_TREE,         /* tree: every name, link count and attribute list */

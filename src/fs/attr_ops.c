@@ -77,6 +77,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *attr, int to_set,
 		struct fuse_file_info *fi)
 {
 	unsigned set = tree_set(to_set);
+	struct room room = {0};
 	struct stat now;
 	int r;
 
@@ -93,7 +94,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *attr, int to_set,
 	if (kills_priv(req, to_set))
 		set |= TREE_SET_KILL_SUID;
 	r = set_once(req, node, set, attr, &now);
-	if (room_try_again(op_fs(req), r))
+	while (room_try_again(op_fs(req), r, &room))
 		r = set_once(req, node, set, attr, &now);
 	reply_attr(req, r, &now);
 }

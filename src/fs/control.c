@@ -5,6 +5,7 @@
 #include "foldfs/keys.h"
 #include "fs/later.h"
 #include "fs/reply.h"
+#include "fs/spill_knobs.h"
 #include <errno.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ void control_listxattr(fuse_req_t req, size_t size)
 
 struct change {
 	struct later_job job;
+	bool slow;
 	size_t n;
 	char *name; /* in `text`, behind the value */
 	char text[];
@@ -57,7 +59,20 @@ static void change(struct fs *fs, struct later_job *job)
 {
 	struct change *c = container_of(job, struct change, job);
 
-	reply_result(job->req, ctl_set(&fs->ctl, c->name, c->text, c->n));
+	int r = ctl_set(&fs->ctl, c->name, c->text, c->n);
+
+	if (c->slow)
+		spiller_release(fs->spiller);
+	reply_result(job->req, r);
+}
+
+/* What may take minutes is done apart from the rest, and one at a time. */
+static bool is_slow(const char *name)
+{
+	enum ctl_key key;
+
+	return ctl_find(name + sizeof(FOLDFS_KEY_PREFIX) - 1, &key) == 0 &&
+	       spill_knob_is_slow(key);
 }
 
 /* Whoever may write the file by its mode may not turn the knobs by that
@@ -97,5 +112,11 @@ void control_setxattr(fuse_req_t req, const char *name, const char *value,
 	c->name = c->text + n;
 	memcpy(c->name, name, name_n);
 	c->job.run = change;
-	later_add(fs->later, req, &c->job);
+	c->slow = is_slow(name);
+	if (c->slow && spiller_claim(fs->spiller) != 0) {
+		heap_free(c);
+		reply_result(req, -EAGAIN);
+		return;
+	}
+	later_add(c->slow ? fs->slow : fs->later, req, &c->job);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The engine: budget, arena, pool, sets, streams, store, share, tree, in this
- * order.
+ * The engine: budget, arena, pool, sets, streams, store, backing, share, tree,
+ * in this order.
  *
  * Each layer is given the ones before it and no others, so taking down is the
  * same list backwards. The pool is reserved at twice the RAM: mem_limit may be
@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "crew/cpus.h"
 #include "pool/span.h"
+#include "store/spill.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,6 +57,11 @@ static int build(struct engine *engine, const struct fs_config *config)
 		r = store_new(engine->arena, engine->pool, engine->sets,
 			      config->size_bytes, &engine->store);
 	if (!r)
+		r = backing_new(engine->arena, &store_backing_ops,
+				engine->store, &engine->backing);
+	if (!r)
+		r = store_use_backing(engine->store, engine->backing);
+	if (!r)
 		r = share_new(&engine->share);
 	if (!r) {
 		share_cpus(engine->share, cpus_allowed());
@@ -83,8 +89,12 @@ void engine_fini(struct engine *engine)
 {
 	if (engine->tree)
 		tree_free(engine->tree);
+	/* It counts a set's extents down, in the store. */
+	if (engine->backing)
+		backing_abandon(engine->backing);
 	if (engine->store)
 		store_free(engine->store);
+	backing_free_all(engine->backing);
 	share_free(engine->share);
 	if (engine->streams)
 		streams_free(engine->streams);

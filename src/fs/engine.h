@@ -9,6 +9,7 @@
 #define SRC_FS_ENGINE_H
 
 #include "arena/arena.h"
+#include "backing/backing.h"
 #include "base/budget.h"
 #include "codec/stream.h"
 #include "fs/fs.h"
@@ -23,7 +24,8 @@ struct engine {
 	struct sets *sets;
 	struct streams *streams;
 	struct store *store;
-	struct share *share; /* by which workers help one another */
+	struct backing *backing; /* for the store; no file yet */
+	struct share *share;     /* by which workers help one another */
 	struct tree *tree;
 };
 

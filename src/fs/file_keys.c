@@ -104,6 +104,8 @@ int file_key(struct fs *fs, fuse_ino_t node, const char *name, char *text)
 		number_text(info.resident_bytes, text);
 	else if (strcmp(name, FOLDFS_FILE_SPILLED) == 0)
 		number_text(info.spilled_bytes, text);
+	else if (strcmp(name, FOLDFS_FILE_SPILL) == 0)
+		number_text(info.spilled_pages, text);
 	else if (strcmp(name, FOLDFS_FILE_CODEC) == 0)
 		codec_text(&info, text);
 	else if (strcmp(name, FOLDFS_FILE_AGES) == 0)

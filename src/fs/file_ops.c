@@ -71,6 +71,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset,
 {
 	struct fs *fs = op_fs(req);
 	struct tree_caller who = op_caller(req);
+	struct room room = {0};
 	struct file file;
 	int r = -EPERM;
 
@@ -81,7 +82,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset,
 		r = -EINVAL;
 	if (!r)
 		r = allocate(fs, file, mode, (uint64_t)offset, (uint64_t)n);
-	if (room_try_again(fs, r))
+	while (room_try_again(fs, r, &room))
 		r = allocate(fs, file, mode, (uint64_t)offset, (uint64_t)n);
 	if (!r)
 		tree_wrote(fs->engine.tree, &who, node);
@@ -109,9 +110,13 @@ static int copy_once(struct fs *fs, const struct copy *c, uint64_t *ret_n)
 
 static int copy_range(struct fs *fs, const struct copy *c, uint64_t *ret_n)
 {
-	int r = copy_once(fs, c, ret_n);
+	struct room room = {0};
+	int r;
 
-	return room_try_again(fs, r) ? copy_once(fs, c, ret_n) : r;
+	do
+		r = copy_once(fs, c, ret_n);
+	while (room_try_again(fs, r, &room));
+	return r;
 }
 
 void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset,

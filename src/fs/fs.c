@@ -7,9 +7,10 @@
  * the control socket. It ends when the last worker has ended (the kernel closed
  * the session) or was told to.
  *
- * Ends in this order: control socket (it asks the next two), signals (nobody
- * asks any more), later (it changes the crew), crew, tidy (workers wait for
- * it), clones and mount, engine.
+ * Ends in this order: control socket (it asks the next three), signals (nobody
+ * asks any more), slow and later (they change the crew, and what is spilled),
+ * crew, spiller (workers wait for it), tidy (both wait for it), clones and mount,
+ * engine.
  */
 #include "fs/fs.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #include "fs/later.h"
 #include "fs/mount.h"
 #include "fs/signals.h"
+#include "fs/spiller.h"
 #include "fs/talk.h"
 #include "fs/tidy.h"
 #include "fs/worker.h"
@@ -50,6 +52,20 @@ static int start_engine(struct fs *fs)
 		return r;
 	}
 	return r ? failed(fs, "cannot start", r) : 0;
+}
+
+/* What is wrong with the file is known before anything is mounted. */
+static int start_spilling(struct fs *fs)
+{
+	int r = tidy_start(fs, &fs->tidy);
+
+	if (!r)
+		r = spiller_start(fs, &fs->spiller);
+	if (r)
+		return failed(fs, "cannot start", r);
+	return fs->config->spill_path
+		       ? spiller_attach(fs->spiller, fs->config->spill_path)
+		       : 0;
 }
 
 /* The first workers. A number that was asked for is all or nothing; by itself
@@ -83,9 +99,9 @@ static int start_crew(struct fs *fs)
 	if (!r)
 		r = autoscale_new(fs, &fs->autoscale);
 	if (!r)
-		r = tidy_start(fs, &fs->tidy);
+		r = later_start(fs, LATER_QUICK, &fs->later);
 	if (!r)
-		r = later_start(fs, &fs->later);
+		r = later_start(fs, LATER_SLOW, &fs->slow);
 	if (r)
 		return failed(fs, "cannot start", r);
 	engine_charge_process(&fs->engine);
@@ -122,6 +138,8 @@ static int start(struct fs *fs, struct signals *signals, struct talk *talk)
 		return failed(fs, "cannot start", -ENOMEM);
 	r = start_engine(fs);
 	if (!r)
+		r = start_spilling(fs);
+	if (!r)
 		r = mount_open(fs);
 	if (!r)
 		r = start_crew(fs);
@@ -141,9 +159,12 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 {
 	talk_stop(talk);
 	signals_stop(signals);
+	spiller_cancel(fs->spiller);
+	later_stop(fs->slow);
 	later_stop(fs->later);
 	if (fs->crew)
 		crew_stop(fs->crew);
+	spiller_stop(fs->spiller);
 	tidy_stop(fs->tidy);
 	workers_fini(fs);
 	mount_close(fs);

@@ -27,6 +27,11 @@ struct fs_config {
 	struct codec_params compress;
 	unsigned workers; /* 0: auto */
 	enum fs_cache cache;
+	const char *spill_path;         /* absolute; NULL: none */
+	uint64_t spill_bytes;           /* its cap; 0: none */
+	unsigned spill_high, spill_low; /* percent; 0: the default */
+	bool spill_force;               /* also over what is not ours */
+	bool spill_encrypt;
 	bool allow_other;
 	bool noatime; /* reading changes no access time */
 	bool debug;   /* every request on stderr */

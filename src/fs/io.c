@@ -4,6 +4,7 @@
 #include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/room.h"
+#include "fs/spiller.h"
 #include <errno.h>
 
 static int read_file(struct worker *w, uint64_t node,
@@ -72,12 +73,15 @@ static int write_rest(struct worker *w, struct file file,
 static int write_all(struct worker *w, struct file file,
 		     const struct fuse_write_in *in, size_t *done)
 {
+	struct room room = {0};
 	int r = write_rest(w, file, in, done);
 
 	/* Short for want of room, or at the end of what a file may be: for the
 	 * latter nothing is gained by trying again, and nothing lost. */
-	if (*done < in->size && room_try_again(w->fs, r ? r : -ENOSPC))
+	while (*done < in->size &&
+	       room_try_again(w->fs, r ? r : -ENOSPC, &room))
 		r = write_rest(w, file, in, done);
+	spiller_wrote(w->fs->spiller, w, *done);
 	return *done ? 0 : r;
 }
 

@@ -4,6 +4,7 @@
 #include "base/page.h"
 #include "base/size.h"
 #include "fs/autoscale.h"
+#include "fs/spill_knobs.h"
 #include "fs/worker.h"
 #include <ctype.h>
 #include <errno.h>
@@ -179,10 +180,13 @@ static int set_nr_inodes(struct fs *fs, const char *text)
 static int set(void *arg, enum ctl_key key, const char *value)
 {
 	struct fs *fs = arg;
+	int r;
 
 	switch (key) {
 	case CTL_mem_limit:
-		return set_mem_limit(fs, value);
+		r = set_mem_limit(fs, value);
+		spiller_look(fs->spiller);
+		return r;
 	case CTL_size:
 		return set_size(fs, value);
 	case CTL_mem_used_max:
@@ -199,7 +203,8 @@ static int set(void *arg, enum ctl_key key, const char *value)
 	case CTL_stream_retire:
 		return set_retire(fs, value);
 	default:
-		return -EPERM;
+		r = spill_knob(fs, key, value);
+		return r == -ENOENT ? -EPERM : r;
 	}
 }
 

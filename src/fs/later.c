@@ -11,6 +11,7 @@
 
 struct later {
 	struct fs *fs;
+	enum later_kind kind;
 	struct task *task;
 	struct lock lock; /* the list; leaf */
 	struct later_job *first GUARDED_BY(lock);
@@ -41,7 +42,8 @@ static bool check(void *arg)
 	lock_take(&later->lock);
 	any = later->first != NULL;
 	lock_drop(&later->lock);
-	return any || clock_ns() >= later->next_sample_ns;
+	return any || (later->kind == LATER_QUICK &&
+		       clock_ns() >= later->next_sample_ns);
 }
 
 static void work(struct task *task, void *arg)
@@ -56,7 +58,7 @@ static void work(struct task *task, void *arg)
 		job->run(later->fs, job);
 		heap_free(job);
 	}
-	if (!task_cancelled(task)) {
+	if (later->kind == LATER_QUICK && !task_cancelled(task)) {
 		autoscale_step(later->fs);
 		/* Kept streams may have gone meanwhile. */
 		workers_charge(later->fs);
@@ -65,14 +67,23 @@ static void work(struct task *task, void *arg)
 	later->next_sample_ns = clock_ns() + AUTOSCALE_INTERVAL_NS;
 }
 
-static const struct task_ops ops = {
-	.name = "foldfs-later",
-	.check = check,
-	.work = work,
-	.interval_ns = AUTOSCALE_INTERVAL_NS,
+static const struct task_ops ops[] = {
+	[LATER_QUICK] =
+		{
+			.name = "foldfs-later",
+			.check = check,
+			.work = work,
+			.interval_ns = AUTOSCALE_INTERVAL_NS,
+		},
+	[LATER_SLOW] =
+		{
+			.name = "foldfs-slow",
+			.check = check,
+			.work = work,
+		},
 };
 
-int later_start(struct fs *fs, struct later **ret)
+int later_start(struct fs *fs, enum later_kind kind, struct later **ret)
 {
 	struct later *later = heap_zalloc(1, sizeof(*later));
 	int r;
@@ -80,9 +91,10 @@ int later_start(struct fs *fs, struct later **ret)
 	if (!later)
 		return -ENOMEM;
 	later->fs = fs;
+	later->kind = kind;
 	later->end = &later->first;
 	lock_init(&later->lock, LOCK_LEAF);
-	r = task_start(&ops, later, &later->task);
+	r = task_start(&ops[kind], later, &later->task);
 	if (r) {
 		lock_fini(&later->lock);
 		heap_free(later);

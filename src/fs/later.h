@@ -26,8 +26,13 @@ struct later_job {
 	void (*cancel)(struct fs *fs, struct later_job *job);
 };
 
-/* Also drives workers=auto. -ENOMEM, -EAGAIN (no thread). */
-int later_start(struct fs *fs, struct later **ret) MUST_CHECK;
+enum later_kind {
+	LATER_QUICK, /* also drives workers=auto */
+	LATER_SLOW,  /* what may take minutes, for nobody to wait behind */
+};
+/* -ENOMEM, -EAGAIN (no thread). */
+int later_start(struct fs *fs, enum later_kind kind,
+		struct later **ret) MUST_CHECK;
 /* What has not run yet is answered with EINTR or cancelled. NULL is fine. */
 void later_stop(struct later *later);
 

@@ -87,12 +87,13 @@ static int make(fuse_req_t req, const struct making *m, struct tree_entry *ret)
 {
 	struct fs *fs = op_fs(req);
 	struct tree_caller who = op_caller(req);
+	struct room room = {0};
 	int r;
 
 	if (m->name && op_is_control(m->parent, m->name))
 		return -EPERM;
 	r = make_once(fs, &who, m, ret);
-	if (room_try_again(fs, r))
+	while (room_try_again(fs, r, &room))
 		r = make_once(fs, &who, m, ret);
 	return r;
 }
@@ -197,10 +198,11 @@ void op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent,
 
 	if (node != CONTROL_NODE && !op_is_control(parent, name)) {
 		struct fs *fs = op_fs(req);
+		struct room room = {0};
 
 		r = tree_link(fs->engine.tree, &who, node, parent, name,
 			      &entry);
-		if (room_try_again(fs, r))
+		while (room_try_again(fs, r, &room))
 			r = tree_link(fs->engine.tree, &who, node, parent, name,
 				      &entry);
 	}
@@ -232,13 +234,14 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct fs *fs = op_fs(req);
 	struct tree_caller who = op_caller(req);
+	struct room room = {0};
 	int r = -EPERM;
 
 	if (!op_is_control(parent, name) &&
 	    !op_is_control(new_parent, new_name)) {
 		r = tree_rename(fs->engine.tree, &who, parent, name, new_parent,
 				new_name, flags);
-		if (room_try_again(fs, r))
+		while (room_try_again(fs, r, &room))
 			r = tree_rename(fs->engine.tree, &who, parent, name,
 					new_parent, new_name, flags);
 	}

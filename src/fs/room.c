@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A second try for what failed for want of room. */
+/* Another try for what failed for want of room. */
 #include "fs/room.h"
 #include "base/clock.h"
 #include "base/page.h"
 #include "fs/loop.h"
+#include "fs/spiller.h"
 #include "fs/tidy.h"
 #include "fs/worker.h"
 #include <errno.h>
@@ -66,20 +67,32 @@ static void wait_for_the_dying(struct fs *fs)
 	worker_return_buffers(w, &outer);
 }
 
+/* The size limit is none of RAM's: nothing of this would help. */
+static bool is_ram_short(struct store *store)
+{
+	return store_pages_held(store) < pages_for(store_limit(store));
+}
+
 /*
- * Also where nothing is on its way out: what was may have gone between the
- * first try and our look.
+ * Once also where nothing is on its way out: what was may have gone between the
+ * first try and our look. While it waits for the spiller a worker serves nobody:
+ * that takes a moment, needs no worker, and buffers to serve others with would
+ * be taken of the very RAM that is short.
  */
-bool room_try_again(struct fs *fs, int r)
+bool room_try_again(struct fs *fs, int r, struct room *room)
 {
 	struct store *store = fs->engine.store;
+	bool better = false;
 
 	if (likely(r != -ENOSPC))
 		return false;
-	wait_for_the_dying(fs);
-	/* The size limit is none of RAM's: tidying would not help. */
-	if (store_pages_held(store) < pages_for(store_limit(store)) &&
-	    store_wants_compaction(store))
-		tidy_now(fs->tidy);
-	return true;
+	if (room->tries == 0)
+		wait_for_the_dying(fs);
+	if (is_ram_short(store)) {
+		better = spiller_wait(fs->spiller);
+		if (!better && room->tries == 0 &&
+		    store_wants_compaction(store))
+			tidy_now(fs->tidy);
+	}
+	return room->tries++ == 0 || better;
 }

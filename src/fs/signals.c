@@ -8,6 +8,7 @@
 #include "fs/signals.h"
 #include "base/log.h"
 #include "fs/mount.h"
+#include "fs/spiller.h"
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -88,10 +89,14 @@ static void *signals_main(void *arg)
 		signal = next_signal(s);
 		if (signal == 0)
 			continue;
-		if (asked)
+		if (asked) {
+			spiller_cancel(s->fs->spiller);
 			crew_stop(s->fs->crew);
-		else
-			asked = end_softly(s->fs, signal);
+			continue;
+		}
+		asked = end_softly(s->fs, signal);
+		if (asked)
+			spiller_call_off(s->fs->spiller);
 	}
 }
 

@@ -30,6 +30,7 @@
 struct fs;
 struct latency;
 struct later;
+struct spiller;
 struct tidy;
 struct autoscale;
 
@@ -58,6 +59,7 @@ struct worker {
 	bool helped;    /* with a shared request, just now */
 	unsigned flags; /* enum request_flag, of the request at hand */
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */
+	uint64_t unseen_bytes;   /* written since the spiller was woken */
 	uint64_t loan_bytes;     /* paid for their buffers; 0: free_loan */
 };
 
@@ -83,8 +85,10 @@ struct fs {
 	struct crew *crew;
 	struct worker worker[CREW_MAX];
 	struct lock charge_lock; /* what slots are charged for; leaf */
-	struct later *later;
+	struct later *later;     /* what must not run in a worker */
+	struct later *slow;      /* and may take minutes */
 	struct tidy *tidy;
+	struct spiller *spiller;
 	struct autoscale *autoscale;
 	struct ctl ctl;
 	uint64_t started_ns;

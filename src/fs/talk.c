@@ -9,6 +9,7 @@
 #include "fs/control.h"
 #include "fs/later.h"
 #include "fs/mount_id.h"
+#include "fs/spill_knobs.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -35,8 +36,11 @@ static void run(struct fs *fs, struct later_job *job)
 	struct change_job *c = container_of(job, struct change_job, job);
 	struct ctl_change *change = c->change;
 
-	ctl_change_done(change, protocol_set(&fs->ctl, change->key,
-					     change->value, change->n));
+	int r = protocol_set(&fs->ctl, change->key, change->value, change->n);
+
+	if (spill_knob_is_slow(change->key))
+		spiller_release(fs->spiller);
+	ctl_change_done(change, r);
 }
 
 static void cancel(struct fs *fs UNUSED, struct later_job *job)
@@ -49,15 +53,21 @@ static void cancel(struct fs *fs UNUSED, struct later_job *job)
 static int change(void *arg, struct ctl_change *change)
 {
 	struct talk *talk = arg;
+	struct fs *fs = talk->fs;
+	bool slow = spill_knob_is_slow(change->key);
 	struct change_job *c = heap_alloc(sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
+	if (slow && spiller_claim(fs->spiller) != 0) {
+		heap_free(c);
+		return -EAGAIN;
+	}
 	*c = (struct change_job){
 		.job = {.run = run, .cancel = cancel},
 		.change = change,
 	};
-	later_post(talk->fs->later, &c->job);
+	later_post(slow ? fs->slow : fs->later, &c->job);
 	return 0;
 }
 

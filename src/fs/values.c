@@ -6,6 +6,7 @@
 #include "ctl/rows.h"
 #include "fs/knobs.h"
 #include "fs/latency.h"
+#include "fs/spill_knobs.h"
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -200,6 +201,8 @@ int values_collect(void *arg, struct ctl_values *ret)
 	v.number[CTL_pid] = (uint64_t)getpid();
 	v.number[CTL_uptime] = (clock_ns() - fs->started_ns) / NS_PER_S;
 	r = compress_text(e, &v);
+	if (!r)
+		r = spill_values(fs, &v);
 	if (!r)
 		r = retire_text(e, &v);
 	if (!r)

@@ -9,6 +9,7 @@
 #include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/room.h"
+#include "fs/spill_knobs.h"
 #include <errno.h>
 #include <linux/xattr.h>
 #include <string.h>
@@ -150,11 +151,12 @@ static void change(fuse_req_t req, const struct xattr_change *c)
 {
 	struct fs *fs = op_fs(req);
 	struct tree_caller who = op_caller(req);
+	struct room room = {0};
 	int r = -EPERM;
 
 	if (c->node != CONTROL_NODE && !is_ours(c->name)) {
 		r = change_once(fs, &who, c);
-		if (room_try_again(fs, r))
+		while (room_try_again(fs, r, &room))
 			r = change_once(fs, &who, c);
 		who.stream = NULL;
 		if (!r && worker_now->flags & REQUEST_KILL_SGID)
@@ -176,6 +178,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t node, const char *name,
 
 	if (node == CONTROL_NODE)
 		control_setxattr(req, name, value, n);
+	else if (strcmp(name, FOLDFS_FILE_SPILL) == 0)
+		spill_file_request(req, node, value, n);
 	else
 		change(req, &c);
 }

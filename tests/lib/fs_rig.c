@@ -10,6 +10,7 @@
 #include "fs/later.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
+#include "fs/spiller.h"
 #include "fs/tidy.h"
 #include "fs/worker.h"
 #include <errno.h>
@@ -93,7 +94,8 @@ void fs_rig_up(struct fs_rig *rig)
 	invariant(crew_new(&worker_crew, fs, &fs->crew) == 0);
 	invariant(autoscale_new(fs, &fs->autoscale) == 0);
 	invariant(tidy_start(fs, &fs->tidy) == 0);
-	invariant(later_start(fs, &fs->later) == 0);
+	invariant(spiller_start(fs, &fs->spiller) == 0);
+	invariant(later_start(fs, LATER_QUICK, &fs->later) == 0);
 	if (rig->threads)
 		invariant(crew_set(fs->crew, rig->threads) == 0);
 	else
@@ -104,12 +106,14 @@ void fs_rig_down(struct fs_rig *rig)
 {
 	struct fs *fs = rig->fs;
 
+	spiller_cancel(fs->spiller);
 	later_stop(fs->later);
 	crew_stop(fs->crew);
 	worker_now = NULL;
 	if (!rig->threads)
 		for (unsigned i = STEPS_BY_HAND; i-- > 0;)
 			worker_crew.steps[i].down(fs, 0);
+	spiller_stop(fs->spiller);
 	tidy_stop(fs->tidy);
 	workers_fini(fs);
 	fuse_session_destroy(fs->se);

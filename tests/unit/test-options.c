@@ -126,6 +126,42 @@ static void every_option_sets_its_value(void **state UNUSED)
 	assert_int_equal(o.gid, 0);
 }
 
+static void spilling_has_options(void **state UNUSED)
+{
+	char here[4096], want[5000];
+
+	taken("size=1G");
+	assert_null(o.spill);
+	assert_int_equal(o.spill_high, 95);
+	assert_int_equal(o.spill_low, 80);
+	taken("spill=/a/b,spill_size=1M,spill_high=70,spill_low=10,spill_force,"
+	      "spill_encrypt");
+	assert_string_equal(o.spill, "/a/b");
+	assert_int_equal(o.spill_bytes, MIB);
+	assert_int_equal(o.spill_high, 70);
+	assert_int_equal(o.spill_low, 10);
+	assert_true(o.spill_force && o.spill_encrypt);
+	taken("spill=/a,spill=b/c,spill_size=128G,spill_high=100,spill_low=99");
+	assert_non_null(getcwd(here, sizeof(here)));
+	snprintf(want, sizeof(want), "%s/b/c", here);
+	assert_string_equal(o.spill, want);
+	taken("spill_size=0,spill_high=2,spill_low=1");
+	assert_int_equal(options_check(&o), 0);
+	taken("spill_low=50,spill_high=50");
+	assert_int_equal(options_check(&o), -EINVAL);
+	assert_non_null(strstr(o.error, "below spill_high=50"));
+	refused("spill=", "it needs a value");
+	refused("spill_size=1023K", "out of range; right is 1M to 128G");
+	refused("spill_size=129G", "out of range");
+	refused("spill_size=10%", "malformed");
+	refused("spill_high=1", "out of range; right is 2 to 100");
+	refused("spill_high=101", "out of range");
+	refused("spill_low=0", "out of range; right is 1 to 99");
+	refused("spill_low=80%", "malformed");
+	refused("spill_force=1", "it takes no value");
+	refused("spil_size=1G", "did you mean \"spill_size\"?");
+}
+
 static void the_edges_of_ranges_are_in(void **state UNUSED)
 {
 	taken("size=4K,mem_limit=1M,nr_inodes=0,mode=0,uid=0,workers=1");
@@ -480,6 +516,7 @@ int main(void)
 		TEST(the_defaults_are_a_part_of_the_ram),
 		TEST(the_default_codec_is_lz4),
 		TEST(every_option_sets_its_value),
+		TEST(spilling_has_options),
 		TEST(the_edges_of_ranges_are_in),
 		TEST(values_out_of_range_say_the_range),
 		TEST(malformed_values_say_what_is_right),

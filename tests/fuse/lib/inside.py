@@ -125,7 +125,7 @@ def _mount_and_run(case, work, problems):
     try:
         os.mkdir(f'{work}/mnt')
         if case.mount != 'no':
-            mounted = mount.Mount(f'{work}/mnt', case.options)
+            mounted = mount.Mount(f'{work}/mnt', case.options, cwd=work)
             os.environ['DAEMON_PID'] = str(mounted.pid)
         return _run_case(case, work)
     except (mount.MountError, OSError) as error:

@@ -56,7 +56,7 @@ class Mount:
     """One mounted file system and the process that serves it."""
 
     def __init__(self, point, options='', source='test', log=None,
-                 argv=None, env=None):
+                 argv=None, env=None, cwd=None):
         self.point = point
         self.options = options
         self.log = log or os.path.join(os.environ['WORK'], 'daemon.log')
@@ -65,7 +65,7 @@ class Mount:
         if FS == 'tmpfs':
             self._mount_tmpfs()
         else:
-            self._start(source, argv, env)
+            self._start(source, argv, env, cwd)
 
     def _mount_tmpfs(self):
         known = [o for o in self.options.split(',')
@@ -74,7 +74,7 @@ class Mount:
                         ','.join(['nosuid', 'nodev'] + known),
                         'test', self.point], check=True)
 
-    def _start(self, source, argv, env):
+    def _start(self, source, argv, env, cwd):
         if argv is None:
             argv = [os.environ['FOLDFS'], '-f']
             if self.options:
@@ -83,7 +83,7 @@ class Mount:
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, env=env)
+                stderr=log, start_new_session=True, env=env, cwd=cwd)
         deadline = time.monotonic() + PATIENCE
         while not is_mounted(self.point):
             status = self.process.poll()

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Spilling as the mount does it: the background task that keeps memory between
+ * two marks, writers that wait for it, and what is done by hand.
+ *
+ * By hand: these calls may take minutes. They come from the slow later thread,
+ * one at a time, after spiller_claim().
+ */
+#ifndef SRC_FS_SPILLER_H
+#define SRC_FS_SPILLER_H
+
+#include "backing/backing.h"
+#include "fs/state.h"
+
+/* -ENOMEM, -EAGAIN (no thread). Without a file yet. */
+int spiller_start(struct fs *fs, struct spiller **ret) MUST_CHECK;
+/* The mount is going, though it may stay for as long as files are in use: what
+ * is done by hand ends with -EINTR. */
+void spiller_call_off(struct spiller *spiller);
+/* The mount is about to end: nobody waits any more, what goes on ends soon. */
+void spiller_cancel(struct spiller *spiller);
+/* After whoever might wait has gone, before the tidy task. NULL is fine. */
+void spiller_stop(struct spiller *spiller);
+
+/* --- writers --- */
+
+/* Has it begin when there is need. A few loads. */
+void spiller_look(struct spiller *spiller);
+/* The same after a worker has written @bytes: now and then also for its clock. */
+void spiller_wrote(struct spiller *spiller, struct worker *w, uint64_t bytes);
+/*
+ * RAM was too short for something. Waits until some has been freed: true, it is
+ * worth trying again; false: there is none to come, or RAM is not what is
+ * short. Holds no lock and no stream.
+ */
+bool spiller_wait(struct spiller *spiller);
+
+/* --- by hand --- */
+
+/* -EAGAIN: something is done by hand already. */
+int spiller_claim(struct spiller *spiller) MUST_CHECK;
+void spiller_release(struct spiller *spiller);
+
+/* As backing_open(); why not is logged. -EBUSY: there is a file. @path is
+ * absolute, else -EINVAL. Also at start, without a claim. */
+int spiller_attach(struct spiller *spiller, const char *path) MUST_CHECK;
+/*
+ * Bring everything back, then let the file go. -ENOSPC: it does not fit; -EIO:
+ * some cannot be read; -EINTR: called off. Then the file stays.
+ */
+int spiller_detach(struct spiller *spiller) MUST_CHECK;
+
+enum spill_what { SPILL_ALL, SPILL_IDLE, SPILL_HUGE, SPILL_HUGE_IDLE };
+/* As zram has it; "incompressible" is another word for huge. -EINVAL. */
+int spiller_what(const char *word, enum spill_what *ret) MUST_CHECK;
+/* Write pages of a kind to the file. -ENODEV: there is none; -ENOSPC: it is
+ * full, or writeback_limit is reached; -EIO; -EINTR. */
+int spiller_write_back(struct spiller *spiller,
+		       enum spill_what what) MUST_CHECK;
+/* Pages not touched for @seconds, and not from now on, are idle; 0: all. */
+int spiller_mark_idle(struct spiller *spiller, uint64_t seconds) MUST_CHECK;
+/* Pages of one file, [@first_page, @end_page), out to the file or back in;
+ * errors as above. */
+int spiller_move(struct spiller *spiller, struct file file, bool out,
+		 uint64_t first_page, uint64_t end_page) MUST_CHECK;
+
+/* --- knobs: any thread --- */
+
+/* After too many errors; also calls a detach off. -ENODEV. */
+int spiller_resume(struct spiller *spiller) MUST_CHECK;
+/* -ERANGE: low is not below high. */
+int spiller_set_high(struct spiller *spiller, unsigned percent) MUST_CHECK;
+int spiller_set_low(struct spiller *spiller, unsigned percent) MUST_CHECK;
+/* The file's cap; 0: none. -ERANGE: less than one segment. */
+int spiller_set_size(struct spiller *spiller, uint64_t bytes) MUST_CHECK;
+void spiller_set_promote(struct spiller *spiller, bool promote);
+/* What may still be written, if @on. */
+void spiller_set_limit(struct spiller *spiller, uint64_t bytes);
+void spiller_set_limit_on(struct spiller *spiller, bool on);
+/* Set the limit to this now and once a day; 0: never by itself. */
+void spiller_set_limit_daily(struct spiller *spiller, uint64_t bytes);
+
+/* --- numbers --- */
+
+#define SPILL_STATE_MAX 32
+
+struct spiller_info {
+	char state[SPILL_STATE_MAX];
+	char *path;          /* heap_alloc()ed; NULL: no file, or no memory */
+	uint64_t most_bytes; /* spill_size= */
+	unsigned high, low;
+	bool promote, limit_on, encrypted;
+	uint64_t limit_bytes, limit_daily_bytes;
+	uint64_t sweeps, waits;
+	bool was_idle; /* spiller_mark_idle() with idle_seconds */
+	uint64_t idle_seconds;
+	const char *written; /* by hand, last; NULL: nothing */
+	uint64_t written_pages;
+	struct backing_stats backing;
+};
+void spiller_info(struct spiller *spiller, struct spiller_info *ret);
+
+#endif
