@@ -12,6 +12,7 @@
 #include "arena/inside.h"
 #include "base/heap.h"
 #include "base/page.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -160,6 +161,9 @@ static int fill_new(struct arena *arena)
 	while (fallocate(arena->meta_fd, 0, 0, (off_t)arena->fixed_bytes) < 0)
 		if (errno != EINTR)
 			return -ENOMEM;
+	r = resident_fill(arena->meta, arena->fixed_bytes);
+	if (r < 0)
+		return r;
 	write_superblock(arena);
 	return 0;
 }

@@ -7,6 +7,7 @@
  * in turn would grow and punch each time.
  */
 #include "arena/inside.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <fcntl.h>
 
@@ -154,7 +155,8 @@ static int fill_chunk(struct arena *arena, enum arena_table table,
 	while (fallocate(arena->meta_fd, 0, (off_t)offset, (off_t)bytes) < 0)
 		if (errno != EINTR)
 			return -ENOMEM;
-	return 0;
+	/* What nobody has mapped is not locked yet. */
+	return resident_fill(arena->meta + offset, bytes);
 }
 
 void chunk_note_grown(struct table *t, uint32_t chunk)

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/heap.h"
 #include "base/lock.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -62,6 +63,7 @@ static void *threads_main(void *arg)
 {
 	struct threads_io *t = arg;
 
+	resident_stack();
 	lock_take(&t->lock);
 	for (;;) {
 		unsigned slot;

@@ -57,6 +57,7 @@ bool heap_fault_hit(void)
 #if !SANITIZED
 /* --- jemalloc --- */
 
+#include "base/resident.h"
 #include <fcntl.h>
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
@@ -126,6 +127,48 @@ static int command_arena(unsigned arena, const char *verb)
 
 	snprintf(name, sizeof(name), "arena.%u.%s", arena, verb);
 	return mallctl(name, NULL, NULL, NULL, 0);
+}
+
+/* jemalloc's own asks for MADV_DONTNEED, which locked memory refuses. */
+static bool drop_locked(extent_hooks_t *hooks UNUSED, void *base,
+			size_t size UNUSED, size_t offset, size_t length,
+			unsigned arena UNUSED)
+{
+	return !resident_drop((char *)base + offset, length);
+}
+
+/* Its own for all else; NULL until heap_keep(). */
+static extent_hooks_t *hooks_now;
+
+static void keep_arena(unsigned arena)
+{
+	ssize_t never = -1;
+	char name[64];
+
+	snprintf(name, sizeof(name), "arena.%u.extent_hooks", arena);
+	mallctl(name, NULL, NULL, &hooks_now, sizeof(hooks_now));
+	snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
+	mallctl(name, NULL, NULL, &never, sizeof(never));
+}
+
+void heap_keep(void)
+{
+	static extent_hooks_t hooks;
+	extent_hooks_t *own = NULL;
+	unsigned arenas = 0;
+	size_t n = sizeof(own);
+	ssize_t never = -1;
+
+	if (mallctl("arena.0.extent_hooks", &own, &n, NULL, 0) != 0)
+		return;
+	hooks = *own;
+	hooks.purge_forced = drop_locked;
+	hooks_now = &hooks;
+	n = sizeof(arenas);
+	mallctl("arenas.narenas", &arenas, &n, NULL, 0);
+	for (unsigned i = 0; i < arenas; i++)
+		keep_arena(i);
+	mallctl("arenas.dirty_decay_ms", NULL, NULL, &never, sizeof(never));
 }
 
 void heap_purge(void)
@@ -207,7 +250,9 @@ int heap_arena_new(unsigned *ret_arena)
 
 	if (must_fail())
 		return -ENOMEM;
-	if (!unpark(&arena) && mallctl("arenas.create", &arena, &n, NULL, 0))
+	if (!unpark(&arena) &&
+	    mallctl("arenas.create", &arena, &n, hooks_now ? &hooks_now : NULL,
+		    hooks_now ? sizeof(hooks_now) : 0))
 		return -ENOMEM;
 	*ret_arena = arena;
 	return 0;
@@ -317,6 +362,10 @@ size_t heap_resident_bytes(void)
 }
 
 void heap_purge(void)
+{
+}
+
+void heap_keep(void)
 {
 }
 

@@ -35,6 +35,14 @@ void heap_free(void *p); /* NULL is fine */
 void heap_purge(void);
 
 /*
+ * The process is locked in RAM (base/resident.h): nothing goes back by itself
+ * any more, for a page that comes again would have to be found while there is
+ * none; what is asked for does (heap_purge(), arenas that are freed). While
+ * there is one thread.
+ */
+void heap_keep(void);
+
+/*
  * For AUTO(): frees what the pointer variable points to.
  *	char *name AUTO(heap_autofree) = heap_strdup(s);
  */

@@ -9,6 +9,7 @@
  */
 #include "base/sparse.h"
 #include "base/check.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,17 +68,20 @@ int sparse_grow(struct sparse *s, size_t bytes, enum budget_use use)
 		budget_give(s->budget, more);
 		return -ENOMEM;
 	}
+	/* The kernel does this by itself, but says nothing if it cannot. */
+	if (resident_fill(s->base + s->ready_bytes, more) < 0) {
+		budget_give(s->budget, more);
+		return -ENOMEM;
+	}
 	s->ready_bytes = ready;
 	return 0;
 }
 
-/* False when the kernel keeps the memory: then it is zeroed and stays ours. */
+/* False when the kernel keeps the memory, as old ones do with what is locked:
+ * then it is zeroed and stays ours. */
 static bool give_back(char *p, size_t bytes)
 {
-	if (!madvise(p, bytes, MADV_DONTNEED))
-		return true;
-	/* Locked memory is refused as it is. */
-	if (!munlock(p, bytes) && !madvise(p, bytes, MADV_DONTNEED))
+	if (resident_drop(p, bytes))
 		return true;
 	memset(p, 0, bytes);
 	return false;

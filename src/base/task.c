@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/lock.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -75,6 +76,7 @@ static void *task_main(void *arg)
 	struct task *task = arg;
 
 	pthread_setname_np(pthread_self(), task->ops.name);
+	resident_stack();
 	lock_take(&task->lock);
 	while (!task_cancelled(task)) {
 		cycle(task);

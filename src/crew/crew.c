@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/heap.h"
 #include "base/lock.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -180,6 +181,7 @@ static void *slot_main(void *arg)
 	char name[16];
 
 	in_worker = true;
+	resident_stack();
 	snprintf(name, sizeof(name), "foldfs/%u", slot->ix);
 	pthread_setname_np(pthread_self(), name);
 

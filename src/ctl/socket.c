@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "ctl/client.h"
 #include "ctl/place.h"
 #include "foldfs/control.h"
@@ -394,6 +395,7 @@ static void *socket_main(void *arg)
 	struct epoll_event event;
 
 	pthread_setname_np(pthread_self(), "foldfs-socket");
+	resident_stack();
 	while (!atomic_load_explicit(&s->stopping, memory_order_acquire)) {
 		uint64_t due = next_due(s);
 		int n = epoll_wait(s->epoll_fd, &event, 1,

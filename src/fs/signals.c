@@ -7,6 +7,7 @@
  */
 #include "fs/signals.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "fs/mount.h"
 #include "fs/spiller.h"
 #include <errno.h>
@@ -81,6 +82,7 @@ static void *signals_main(void *arg)
 	int signal;
 
 	pthread_setname_np(pthread_self(), "foldfs-signals");
+	resident_stack();
 	for (;;) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			continue;
