@@ -40,15 +40,18 @@ static void say_what_is_mounted(const struct fs_config *config)
 	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
 	char codec[CODEC_TEXT_MAX], workers[32] = "workers by load";
 
+	if (config->profile == FS_PROFILE_SWAP)
+		strcpy(workers, "a worker for each CPU");
 	if (config->workers)
 		snprintf(workers, sizeof(workers), "%u worker%s",
 			 config->workers, config->workers == 1 ? "" : "s");
 	log_notice("mounted %s: up to %s of files in at most %s of RAM, %s, "
-		   "%s, cache %s",
+		   "%s, cache %s%s",
 		   config->mountpoint, size_format(config->size_bytes, size),
 		   size_format(config->mem_limit_bytes, limit),
 		   codec_format(&config->compress, codec), workers,
-		   cache_names[config->cache]);
+		   cache_names[config->cache],
+		   config->profile == FS_PROFILE_SWAP ? ", for swap" : "");
 }
 
 static void on_ready(void *arg)
@@ -138,6 +141,8 @@ static void fill_config(struct start *start, const struct options *o,
 		.spill_low = o->spill_low,
 		.spill_force = o->spill_force,
 		.spill_encrypt = o->spill_encrypt,
+		.profile = o->profile,
+		.forgo = o->forgo,
 		.allow_other = o->allow_other,
 		.noatime = options_noatime(o),
 		.debug = c->debug,

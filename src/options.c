@@ -27,6 +27,7 @@ void options_init(struct options *o, uint64_t ram_bytes, bool privileged)
 		.cache = FS_CACHE_THROUGH,
 		.spill_high = 95,
 		.spill_low = 80,
+		.profile = FS_PROFILE_DIRECTORY,
 		.allow_other = privileged,
 		.generic = generic_default(),
 	};
@@ -283,6 +284,26 @@ int options_take_file(struct options *o, const char *path)
 	return r;
 }
 
+/* What a swap file needs: every page comes and goes by itself, at once, and
+ * no thread has to be made while memory is short. */
+static int settle_swap(struct options *o)
+{
+	if (o->cache_said && o->cache != FS_CACHE_NONE)
+		return options_fail(o, "option \"profile=swap\": it is with "
+				       "cache=none only, and \"cache\" says "
+				       "something else");
+	if (o->workers_said && o->workers == 0)
+		return options_fail(o,
+				    "option \"profile=swap\": \"workers=auto\" "
+				    "would make threads while memory is "
+				    "short; say a number");
+	if (o->generic & generic_of("ro"))
+		return options_fail(o,
+				    "option \"profile=swap\": not with \"ro\"");
+	o->cache = FS_CACHE_NONE;
+	return 0;
+}
+
 int options_check(struct options *o)
 {
 	if (o->spill_low >= o->spill_high)
@@ -290,5 +311,10 @@ int options_check(struct options *o)
 				    "option \"spill_low=%u\": it must be below "
 				    "spill_high=%u",
 				    o->spill_low, o->spill_high);
+	if (o->profile == FS_PROFILE_SWAP)
+		return settle_swap(o);
+	if (o->forgo)
+		return options_fail(o, "option \"forgo\": only profile=swap "
+				       "has something to forgo");
 	return 0;
 }

@@ -36,6 +36,10 @@ struct options {
 	uint64_t spill_bytes;           /* 0: no cap */
 	unsigned spill_high, spill_low; /* percent */
 	bool spill_force, spill_encrypt;
+	enum fs_profile profile;
+	unsigned forgo;    /* enum fs_forgo */
+	bool workers_said; /* and not left at their defaults */
+	bool cache_said;
 	bool allow_other;
 	bool sloppy;      /* unknown options are passed over */
 	unsigned generic; /* bits of options_generic.c */
@@ -56,7 +60,8 @@ void options_fini(struct options *o);
 int options_take(struct options *o, const char *list) MUST_CHECK;
 /* The same from a file: one list a line, # begins a comment. */
 int options_take_file(struct options *o, const char *path) MUST_CHECK;
-/* After all have been taken: whether they go together. -EINVAL. */
+/* After all have been taken: whether they go together; a profile sets what
+ * nobody said. -EINVAL. */
 int options_check(struct options *o) MUST_CHECK;
 
 /* noatime is the daemon's to keep, too. */

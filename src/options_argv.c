@@ -152,6 +152,10 @@ int command_parse(struct command *c, struct options *o, int argc,
 	r = take_letters(c, o, argc, argv, true);
 	if (r == 0)
 		r = options_check(o);
+	if (r == 0 && c->debug && o->profile == FS_PROFILE_SWAP)
+		r = options_fail(o, "option \"profile=swap\": \"-d\" would "
+				    "print every request, which may have to "
+				    "wait for swap");
 	if (r < 0)
 		return r;
 	return take_words(c, o, argc - optind, argv + optind);

@@ -76,6 +76,14 @@ unsigned generic_default(void)
 	return GENERIC_NOSUID | GENERIC_NODEV;
 }
 
+unsigned generic_of(const char *on)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+		if (strcmp(on, pairs[i].on) == 0)
+			return pairs[i].bit;
+	return 0;
+}
+
 static bool is_passed_over(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(passed_over); i++)

@@ -29,6 +29,8 @@ int options_fail(struct options *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The bits of struct options.generic at the start. */
 unsigned generic_default(void);
+/* The bit that the generic option @on sets. */
+unsigned generic_of(const char *on);
 /*
  * A generic option of mount(8). 0: taken or passed over; -ENOENT: none of
  * them; -EOPNOTSUPP: known, but not to be had, and why in @ret_why.

@@ -165,6 +165,7 @@ static int parse_workers(struct options *o, const char *value)
 			return -ERANGE;
 	}
 	o->workers = (unsigned)workers;
+	o->workers_said = true;
 	return 0;
 }
 
@@ -178,6 +179,55 @@ static int parse_cache(struct options *o, const char *value)
 		o->cache = FS_CACHE_NONE;
 	else
 		return options_fail(o, "there is no such cache mode");
+	o->cache_said = true;
+	return 0;
+}
+
+static int parse_profile(struct options *o, const char *value)
+{
+	if (strcmp(value, "directory") == 0)
+		o->profile = FS_PROFILE_DIRECTORY;
+	else if (strcmp(value, "swap") == 0)
+		o->profile = FS_PROFILE_SWAP;
+	else
+		return options_fail(o, "there is no such profile");
+	return 0;
+}
+
+static unsigned forgo_of(const char *name, size_t n)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} all[] = {
+		{"memlock", FS_FORGO_MEMLOCK},
+		{"io_flusher", FS_FORGO_IO_FLUSHER},
+		{"oom", FS_FORGO_OOM},
+		{"checks", FS_FORGO_CHECKS},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strlen(all[i].name) == n && !memcmp(all[i].name, name, n))
+			return all[i].bit;
+	return 0;
+}
+
+static int parse_forgo(struct options *o, const char *value)
+{
+	unsigned forgo = 0;
+
+	for (;;) {
+		size_t n = strcspn(value, "+");
+		unsigned bit = forgo_of(value, n);
+
+		if (!bit)
+			return options_fail(o, "there is no such cure");
+		forgo |= bit;
+		if (!value[n])
+			break;
+		value += n + 1;
+	}
+	o->forgo = forgo;
 	return 0;
 }
 

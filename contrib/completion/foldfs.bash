@@ -4,8 +4,8 @@
 
 # options begin
 _foldfs_own="size= mem_limit= nr_inodes= mode= uid= gid= compress= workers=
-	cache= spill= spill_size= spill_high= spill_low= spill_force
-	spill_encrypt config= fsname= subtype= allow_other"
+	cache= profile= forgo= spill= spill_size= spill_high= spill_low=
+	spill_force spill_encrypt config= fsname= subtype= allow_other"
 # options end
 _foldfs_generic="ro rw nosuid suid nodev dev noexec exec sync async dirsync
 	noatime atime"
@@ -21,6 +21,9 @@ _foldfs_list() {
 	compress=*)
 		words="compress=lz4 compress=lz4hc compress=zstd compress=none" ;;
 	cache=*) words="cache=through cache=writeback cache=none" ;;
+	profile=*) words="profile=directory profile=swap" ;;
+	forgo=*)
+		words="forgo=memlock forgo=io_flusher forgo=oom forgo=checks" ;;
 	workers=*) words="workers=auto" ;;
 	subtype=*) words="subtype=foldfs" ;;
 	mode=*) words="mode=1777 mode=0755 mode=0700" ;;

@@ -15,6 +15,8 @@ function __foldfs_options
         $before"compress="{lz4,lz4hc,zstd,none} \
         $before"workers="{auto,1,2,4} \
         $before"cache="{through,writeback,none} \
+        $before"profile="{directory,swap} \
+        $before"forgo="{memlock,io_flusher,oom,checks} \
         $before"config="(__fish_complete_path | string replace -r '\t.*' '') \
         $before"subtype="foldfs
     # options end

@@ -34,7 +34,8 @@ int autoscale_new(struct fs *fs, struct autoscale **ret)
 
 	if (!a)
 		return -ENOMEM;
-	atomic_init(&a->on, fs->config->workers == 0);
+	atomic_init(&a->on,
+		    autoscale_is_possible(fs) && fs->config->workers == 0);
 	a->last_ns = clock_ns();
 	*ret = a;
 	return 0;
@@ -45,10 +46,20 @@ void autoscale_free(struct autoscale *a)
 	heap_free(a);
 }
 
-unsigned autoscale_first(void)
+/* To make a thread takes memory, and more workers are wanted when there is
+ * none. */
+bool autoscale_is_possible(const struct fs *fs)
+{
+	return fs->config->profile != FS_PROFILE_SWAP;
+}
+
+/* Of swap one may have to wait for a lock that another holds: never one. */
+unsigned autoscale_first(const struct fs_config *config)
 {
 	unsigned cpus = cpus_allowed();
 
+	if (config->profile == FS_PROFILE_SWAP && cpus < 2)
+		cpus = 2;
 	return cpus < FIRST_MOST ? cpus : FIRST_MOST;
 }
 

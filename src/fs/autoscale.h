@@ -14,7 +14,9 @@ int autoscale_new(struct fs *fs, struct autoscale **ret) MUST_CHECK;
 void autoscale_free(struct autoscale *autoscale);
 
 /* How many to begin with. */
-unsigned autoscale_first(void);
+unsigned autoscale_first(const struct fs_config *config);
+/* False in the swap profile: there the number stays what it is. */
+bool autoscale_is_possible(const struct fs *fs);
 /* Off: the number stays as it is. Any thread. */
 void autoscale_set(struct autoscale *autoscale, bool on);
 bool autoscale_is_on(const struct autoscale *autoscale);

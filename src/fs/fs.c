@@ -22,6 +22,8 @@
 #include "fs/latency.h"
 #include "fs/later.h"
 #include "fs/mount.h"
+#include "fs/pressure.h"
+#include "fs/selfcheck.h"
 #include "fs/signals.h"
 #include "fs/spiller.h"
 #include "fs/talk.h"
@@ -73,7 +75,7 @@ static int start_spilling(struct fs *fs)
 static int start_workers(struct fs *fs)
 {
 	unsigned asked = fs->config->workers;
-	unsigned n = asked ? asked : autoscale_first();
+	unsigned n = asked ? asked : autoscale_first(fs->config);
 	char limit[SIZE_TEXT_MAX], each[SIZE_TEXT_MAX];
 	char codec[CODEC_TEXT_MAX];
 	int r = crew_set(fs->crew, n);
@@ -152,6 +154,8 @@ static int start(struct fs *fs, struct signals *signals, struct talk *talk)
 		r = wait_ready(fs);
 	if (!r)
 		talk_start(talk);
+	if (!r)
+		r = pressure_verify(fs->config);
 	return r;
 }
 
@@ -180,11 +184,17 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 
 int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
 {
-	struct fs *fs = heap_zalloc(1, sizeof(*fs));
 	struct signals signals;
 	struct talk talk;
+	struct fs *fs;
 	int r;
 
+	r = selfcheck_machine(config);
+	if (!r)
+		r = pressure_begin(config);
+	if (r)
+		return r;
+	fs = heap_zalloc(1, sizeof(*fs));
 	if (!fs) {
 		log_error("%s", strerror(ENOMEM));
 		return -ENOMEM;

@@ -15,6 +15,16 @@
 
 enum fs_cache { FS_CACHE_THROUGH, FS_CACHE_WRITEBACK, FS_CACHE_NONE };
 
+enum fs_profile { FS_PROFILE_DIRECTORY, FS_PROFILE_SWAP };
+
+/* Of the swap profile, what is not done; else a failure of it ends the start. */
+enum fs_forgo {
+	FS_FORGO_MEMLOCK = 1,
+	FS_FORGO_IO_FLUSHER = 2,
+	FS_FORGO_OOM = 4,
+	FS_FORGO_CHECKS = 8, /* what was found is said only */
+};
+
 struct fs_config {
 	const char *mountpoint; /* absolute */
 	const char *source;     /* fsname=; never NULL */
@@ -32,6 +42,8 @@ struct fs_config {
 	unsigned spill_high, spill_low; /* percent; 0: the default */
 	bool spill_force;               /* also over what is not ours */
 	bool spill_encrypt;
+	enum fs_profile profile;
+	unsigned forgo; /* enum fs_forgo */
 	bool allow_other;
 	bool noatime; /* reading changes no access time */
 	bool debug;   /* every request on stderr */

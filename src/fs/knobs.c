@@ -84,6 +84,8 @@ static int set_workers(struct fs *fs, const char *text)
 
 	if (r)
 		return r;
+	if (w.automatic && !autoscale_is_possible(fs))
+		return -EINVAL;
 	if (w.automatic) {
 		autoscale_set(fs->autoscale, true);
 		return 0;

@@ -89,6 +89,51 @@ static void the_defaults_are_a_part_of_the_ram(void **state UNUSED)
 	assert_false(o.allow_other);
 }
 
+static void settles(const char *list, const char *part)
+{
+	o.error[0] = '\0';
+	options_init(&o, 8 * GIB, true);
+	taken(list);
+	if (!part) {
+		assert_int_equal(options_check(&o), 0);
+		return;
+	}
+	assert_int_equal(options_check(&o), -EINVAL);
+	if (!strstr(o.error, part))
+		fail_msg("%s: said \"%s\", not \"%s\"", list, o.error, part);
+}
+
+static void a_profile_settles_the_rest(void **state UNUSED)
+{
+	settles("profile=directory", NULL);
+	assert_int_equal(o.cache, FS_CACHE_THROUGH);
+	settles("cache=writeback,workers=auto,ro", NULL);
+	settles("profile=swap", NULL);
+	assert_int_equal(o.cache, FS_CACHE_NONE);
+	settles("cache=none,workers=3,profile=swap,noatime,size=1G", NULL);
+	assert_int_equal(o.workers, 3);
+	settles("profile=swap,cache=through", "\"cache\"");
+	settles("cache=writeback,profile=swap", "\"cache\"");
+	settles("profile=swap,workers=auto", "\"workers=auto\"");
+	settles("profile=swap,ro", "\"ro\"");
+	settles("profile=swap,ro,rw", NULL);
+	settles("profile=swap,cache=through,profile=directory", NULL);
+}
+
+static void cures_can_be_forgone_with_swap_only(void **state UNUSED)
+{
+	settles("profile=swap,forgo=oom", NULL);
+	assert_int_equal(o.forgo, FS_FORGO_OOM);
+	settles("profile=swap,forgo=memlock+io_flusher+checks", NULL);
+	assert_int_equal(o.forgo, FS_FORGO_MEMLOCK | FS_FORGO_IO_FLUSHER |
+					  FS_FORGO_CHECKS);
+	settles("forgo=oom", "only profile=swap");
+	refused("forgo=memloc", "no such cure");
+	refused("forgo=oom+", "joined by +");
+	refused("forgo=oom+oomph", "no such cure");
+	refused("profile=swapp", "directory or swap");
+}
+
 /* The default in the struct is the one that "lz4" means. */
 static void the_default_codec_is_lz4(void **state UNUSED)
 {
@@ -515,6 +560,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_defaults_are_a_part_of_the_ram),
 		TEST(the_default_codec_is_lz4),
+		TEST(a_profile_settles_the_rest),
+		TEST(cures_can_be_forgone_with_swap_only),
 		TEST(every_option_sets_its_value),
 		TEST(spilling_has_options),
 		TEST(the_edges_of_ranges_are_in),
