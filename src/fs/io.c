@@ -42,11 +42,13 @@ void io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
 	if (n >= sizeof(*head) + sizeof(*in))
 		r = read_file(w, head->nodeid, in, &done);
 	count(w, COUNT_READS, 1);
-	if (r)
+	if (r) {
 		count(w, COUNT_FAILED_READS, 1);
-	else
-		count(w, COUNT_BYTES_READ, done);
-	reply_raw(w, head->unique, r, w->out, r ? 0 : done);
+		reply_error(w, head->unique, r);
+		return;
+	}
+	count(w, COUNT_BYTES_READ, done);
+	reply_out(w, head->unique, done);
 }
 
 /* What of the request is not @done yet; adds to it. */
@@ -147,7 +149,6 @@ static int write_file(struct worker *w, const struct fuse_in_header *head,
 void io_write(struct worker *w, const struct fuse_in_header *head, size_t n)
 {
 	const struct fuse_write_in *in = (const void *)(head + 1);
-	struct fuse_write_out out = {0};
 	size_t done = 0;
 	int r = -EINVAL;
 
@@ -155,10 +156,11 @@ void io_write(struct worker *w, const struct fuse_in_header *head, size_t n)
 	    n - sizeof(*head) - sizeof(*in) >= in->size)
 		r = write_file(w, head, in, &done);
 	count(w, COUNT_WRITES, 1);
-	if (r)
+	if (r) {
 		count(w, COUNT_FAILED_WRITES, 1);
-	else
-		count(w, COUNT_BYTES_WRITTEN, done);
-	out.size = (uint32_t)done;
-	reply_raw(w, head->unique, r, &out, r ? 0 : sizeof(out));
+		reply_error(w, head->unique, r);
+		return;
+	}
+	count(w, COUNT_BYTES_WRITTEN, done);
+	reply_written(w, head->unique, done);
 }

@@ -51,7 +51,7 @@ static void serve(struct worker *w, size_t n)
 		break;
 	case FUSE_INTERRUPT:
 		/* Requests are short: none is worth being interrupted. */
-		reply_raw(w, head->unique, -ENOSYS, NULL, 0);
+		reply_error(w, head->unique, -ENOSYS);
 		break;
 	default:
 		buf.mem = wire_adapt(w, n, &buf.size);

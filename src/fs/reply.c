@@ -4,6 +4,7 @@
 #include "fs/trace.h"
 #include "fs/wire.h"
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 _Thread_local struct worker *worker_now;
@@ -36,25 +37,43 @@ ssize_t reply_no_read(int fd, void *buf, size_t n, void *arg)
 	return -1;
 }
 
-void reply_raw(struct worker *w, uint64_t unique, int error, const void *data,
-	       size_t n)
+/* In one piece: a vector costs the kernel as much as copying a page. */
+static void send_reply(struct worker *w, void *reply, size_t n)
 {
-	struct fuse_out_header head = {
-		.len = (uint32_t)(sizeof(head) + n),
-		.error = error,
-		.unique = unique,
-	};
-	struct iovec iov[2] = {
-		{.iov_base = &head, .iov_len = sizeof(head)},
-		/* writev() only reads it. */
-		{.iov_base = (void *)(uintptr_t)data, .iov_len = n},
-	};
+	struct fuse_out_header *head = reply;
 
+	head->len = (uint32_t)n;
 	if (w->fs->config->debug)
-		trace_reply(unique, error, head.len);
+		trace_reply(head->unique, head->error, head->len);
 	/* Fails when the request was aborted: then nobody waits for it. */
-	if (writev(w->fd, iov, n ? 2 : 1) < 0)
+	if (write(w->fd, reply, n) < 0)
 		return;
+}
+
+void reply_error(struct worker *w, uint64_t unique, int error)
+{
+	struct fuse_out_header head = {.unique = unique, .error = error};
+
+	send_reply(w, &head, sizeof(head));
+}
+
+void reply_out(struct worker *w, uint64_t unique, size_t n)
+{
+	struct fuse_out_header head = {.unique = unique};
+	char *reply = w->out - sizeof(head);
+
+	memcpy(reply, &head, sizeof(head));
+	send_reply(w, reply, sizeof(head) + n);
+}
+
+void reply_written(struct worker *w, uint64_t unique, size_t n)
+{
+	struct {
+		struct fuse_out_header head;
+		struct fuse_write_out out;
+	} reply = {.head.unique = unique, .out.size = (uint32_t)n};
+
+	send_reply(w, &reply, sizeof(reply));
 }
 
 void reply_result(fuse_req_t req, int r)

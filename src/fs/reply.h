@@ -16,9 +16,17 @@ ssize_t reply_writev(int fd, struct iovec *iov, int count, void *fs);
 /* Never called: the loop reads by itself. */
 ssize_t reply_no_read(int fd, void *buf, size_t n, void *fs);
 
-/* A reply past libfuse: @error is 0 or -errno, @data may be NULL. */
-void reply_raw(struct worker *w, uint64_t unique, int error, const void *data,
-	       size_t n);
+/* --- past libfuse --- */
+
+/* @error: -errno. */
+void reply_error(struct worker *w, uint64_t unique, int error);
+/* The first @n bytes of w->out. What stands before them is overwritten: the
+ * end of w->in, where no request but a WRITE reaches. */
+void reply_out(struct worker *w, uint64_t unique, size_t n);
+/* A WRITE of which @n bytes were taken. */
+void reply_written(struct worker *w, uint64_t unique, size_t n);
+
+/* --- by libfuse --- */
 
 /* @r: 0 or -errno. */
 void reply_result(fuse_req_t req, int r);
