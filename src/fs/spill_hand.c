@@ -175,6 +175,18 @@ static uint64_t pages_spilled(const struct spiller *s)
 	return stats.spilled_pages;
 }
 
+/* What is left may be a deleted file's, which a walk does not show any more: it
+ * goes in a moment. */
+static bool is_some_dying(const struct spiller *s)
+{
+	const struct timespec ms = {.tv_nsec = 1000000};
+
+	if (!tree_expects_room(s->fs->engine.tree))
+		return false;
+	nanosleep(&ms, NULL);
+	return true;
+}
+
 /* Until none is left; a page that went out before the detach began may commit
  * after the first walk has passed it by. */
 static int fetch_all(struct spiller *s)
@@ -194,7 +206,7 @@ static int fetch_all(struct spiller *s)
 		if (fetch.err)
 			return fetch.err;
 		left = pages_spilled(s);
-	} while (left && left < before);
+	} while (left && (left < before || is_some_dying(s)));
 	return left ? -EIO : 0;
 }
 
