@@ -206,6 +206,8 @@ int backing_mark(struct backing *backing, struct extent extent) MUST_CHECK;
 void backing_scan_end(struct backing *backing);
 /* Counts against one another: 0 or -EUCLEAN. */
 int backing_check(struct backing *backing) MUST_CHECK;
+/* How many segments hold on to each kind. Nobody puts or frees. */
+void backing_kinds(struct backing *backing, uint32_t ret_holds[BACKING_KINDS]);
 
 /* --- numbers --- */
 

@@ -193,3 +193,20 @@ int backing_check(struct backing *b)
 	lock_drop(&b->lock);
 	return good ? 0 : -EUCLEAN;
 }
+
+void backing_kinds(struct backing *b, uint32_t ret_holds[BACKING_KINDS])
+{
+	memset(ret_holds, 0, BACKING_KINDS * sizeof(*ret_holds));
+	lock_take(&b->lock);
+	for (uint32_t ix = 0; ix < segments_end(b); ix++) {
+		uint64_t kinds;
+
+		if (segment_at(b, ix)->record == RECORD_NONE)
+			continue;
+		kinds = atomic_load_explicit(&record_of(b, ix)->kinds,
+					     memory_order_acquire);
+		for (; kinds; kinds &= kinds - 1)
+			ret_holds[__builtin_ctzll(kinds)]++;
+	}
+	lock_drop(&b->lock);
+}

@@ -143,3 +143,23 @@ int span_check(struct pool *pool)
 	lock_drop(&sp->spans_lock);
 	return ok ? 0 : -EUCLEAN;
 }
+
+uint64_t span_fingerprint(struct pool *pool)
+{
+	const struct span_pool *sp = (const struct span_pool *)pool;
+	uint32_t end = span_end(sp);
+	uint64_t sum = 0;
+
+	for (uint32_t ix = 0; ix < end; ix++) {
+		const struct span *span = span_at(sp, ix);
+
+		if (span_shard(span) == SHARD_NONE)
+			continue;
+		for (unsigned slot = 0; slot < span->slots; slot++)
+			if (slots_is_used(span, slot))
+				sum += pool_mix(handle_make(
+					(uint64_t)ix * SPAN_BYTES +
+					(uint64_t)slot * span->slot_bytes));
+	}
+	return sum;
+}

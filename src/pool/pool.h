@@ -79,6 +79,7 @@ struct pool_ops {
 	unsigned (*compact_begin)(struct pool *pool, unsigned max_spans);
 	void (*compact_end)(struct pool *pool);
 	int (*check)(struct pool *pool);
+	uint64_t (*fingerprint)(struct pool *pool); /* may be NULL */
 	void (*destroy)(struct pool *pool);
 };
 
@@ -198,6 +199,26 @@ static inline void pool_compact_end(struct pool *pool)
 static inline int pool_check(struct pool *pool)
 {
 	return pool->ops->check(pool);
+}
+
+/*
+ * The sum of pool_mix() over all objects, to be held against the sum over all
+ * handles that somebody has: equal sums mean the same handles, each once. Nobody
+ * else may be in the pool. 0: this backend has none.
+ */
+static inline uint64_t pool_fingerprint(struct pool *pool)
+{
+	return pool->ops->fingerprint ? pool->ops->fingerprint(pool) : 0;
+}
+
+/* Murmur's last step: sums of these are equal by accident alone. */
+static inline uint64_t pool_mix(struct handle h)
+{
+	uint64_t x = h.value;
+
+	x = (x ^ x >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	x = (x ^ x >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+	return x ^ x >> 33;
 }
 
 #endif

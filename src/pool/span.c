@@ -343,6 +343,7 @@ static const struct pool_ops span_ops = {
 	.compact_begin = compact_begin,
 	.compact_end = compact_end,
 	.check = span_check,
+	.fingerprint = span_fingerprint,
 	.destroy = span_destroy,
 };
 

@@ -179,5 +179,6 @@ bool compact_should_move(struct pool *pool, struct handle h);
 unsigned compact_begin(struct pool *pool, unsigned max_spans);
 void compact_end(struct pool *pool);
 int span_check(struct pool *pool);
+uint64_t span_fingerprint(struct pool *pool);
 
 #endif

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Numbers: the sums of the store, and the check that a file's map and the sums
- * agree.
- */
+/* Numbers: the sums of the store. */
 #include "store/state.h"
-#include <errno.h>
-#include <string.h>
 
 static uint64_t sum_of(const struct store *store, enum store_column column)
 {
@@ -48,85 +43,4 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 		.shared = sum_of(store, COUNT_SHARED),
 		.retries = sum_of(store, COUNT_RETRIES),
 	};
-}
-
-/* --- check --- */
-
-struct audit {
-	struct store *store;
-	uint64_t pages;
-	bool wrong;
-};
-
-static bool object_is_sound(struct store *store, uint64_t word)
-{
-	struct codec_params params;
-	size_t n_bytes;
-	uint16_t tag;
-
-	if (survey_object(store, word, &n_bytes, &tag) != 0)
-		return false;
-	if (tag_set(tag) == SET_RAW)
-		return n_bytes == tag_length(tag);
-	return n_bytes < tag_length(tag) &&
-	       sets_objects(store->sets, tag_set(tag)) > 0 &&
-	       sets_params(store->sets, tag_set(tag), &params) == 0;
-}
-
-static void audit_entry(void *arg, uint64_t page UNUSED, uint64_t word)
-{
-	struct audit *audit = arg;
-	struct store *store = audit->store;
-
-	audit->pages += entry_is_held(word);
-	switch (entry_kind(word)) {
-	case ENTRY_EMPTY:
-	case ENTRY_FILL:
-	case ENTRY_BAD:
-		break;
-	case ENTRY_FILL_RECORD:
-		if (!table_is_used(store->arena, TABLE_FILLS,
-				   (uint32_t)entry_payload(word)))
-			audit->wrong = true;
-		break;
-	case ENTRY_RAM:
-		if (!object_is_sound(store, word))
-			audit->wrong = true;
-		break;
-	case ENTRY_SPILLED:
-		if (!store->backing ||
-		    !backing_extent_bytes(entry_extent(word)))
-			audit->wrong = true;
-		break;
-	default:
-		audit->wrong = true;
-	}
-}
-
-static void audit_node(void *arg, uint32_t ix, unsigned height,
-		       uint64_t base UNUSED)
-{
-	struct audit *audit = arg;
-
-	if (height > MAP_HEIGHT_MAX ||
-	    (ix != NODE_BAD &&
-	     !table_is_used(audit->store->arena, node_table(height), ix)))
-		audit->wrong = true;
-}
-
-int store_check_body(struct store *store, struct file file)
-{
-	struct rwlock *lock = store_file_lock(store, file);
-	struct audit audit = {.store = store};
-	struct walk walk = {audit_entry, audit_node, &audit};
-	uint64_t pages;
-
-	rwlock_read(lock);
-	walk_pages(store, file, 0, MAP_END, &walk);
-	pages = atomic_load_explicit(&file.body->pages, memory_order_relaxed);
-	rwlock_read_end(lock);
-	if (audit.wrong || audit.pages != pages ||
-	    pages > store_pages_held(store))
-		return -EUCLEAN;
-	return 0;
 }

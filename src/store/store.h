@@ -21,6 +21,7 @@
 
 #include "arena/arena.h"
 #include "base/compiler.h"
+#include "base/faults.h"
 #include "codec/stream.h"
 #include "crew/share.h"
 #include "pool/pool.h"
@@ -179,7 +180,34 @@ void store_rebuild_begin(struct store *store);
 int store_rebuild_body(struct store *store, struct file file) MUST_CHECK;
 void store_rebuild_end(struct store *store);
 
-/* Walk one body and check it against the sums: 0 or -EUCLEAN. */
+/*
+ * --- check ---
+ *
+ * Walk all bodies, one after the other, and then hold what they came to against
+ * what was counted while they changed. Nobody else may be in the store or the
+ * pool from begin to end.
+ */
+struct store_audit {
+	uint64_t bodies;
+	uint64_t pages; /* held */
+	uint64_t fills, fill_records;
+	uint64_t objects, object_bytes, raw;
+	uint64_t handles;                /* sum of pool_mix() */
+	uint64_t spilled, spilled_bytes; /* as in the backing file */
+	uint64_t twigs, leaves;
+	uint64_t set_objects[SETS_MAX];
+};
+
+/* Add @file to @audit (zeroes at first) and what is wrong with it to @faults;
+ * @name is what to call it there. */
+void store_audit_body(struct store *store, struct file file, const char *name,
+		      struct store_audit *audit, struct faults *faults);
+/* All bodies have been added: do they make up what the store, the sets, the
+ * tables and the pool say there is? */
+void store_audit_end(struct store *store, const struct store_audit *audit,
+		     struct faults *faults);
+
+/* One body alone: 0 or -EUCLEAN. Others may be at work. */
 int store_check_body(struct store *store, struct file file) MUST_CHECK;
 
 /* --- compaction: the caller walks the bodies it owns --- */

@@ -246,6 +246,11 @@ bool tree_expects_room(struct tree *t)
 	return atomic_load(&t->dying) != 0;
 }
 
+void tree_stood_still(struct tree *t, uint64_t ns)
+{
+	atomic_fetch_add(&t->unnamed_ns, ns);
+}
+
 static struct timespec to_timespec(int64_t ns)
 {
 	int64_t s = ns / (int64_t)NS_PER_S;

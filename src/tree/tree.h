@@ -207,7 +207,15 @@ void tree_each_file(struct tree *tree, unsigned row,
 bool tree_with_file(struct tree *tree, unsigned row, uint32_t ix,
 		    void (*call)(void *arg, struct file file), void *arg);
 
-/* Walk all state: 0, or -EUCLEAN and a sentence in @why. */
-int tree_check(struct tree *tree, char *why, size_t why_bytes) MUST_CHECK;
+/*
+ * Walk all state, the store's too: 0, or -EUCLEAN and what is wrong in @faults.
+ * Nobody else may be in tree, store or pool; walks may stand at a body. Both
+ * are zeroes at first. -ENOSPC, -ENOMEM: no room for the check's own table.
+ */
+int tree_check(struct tree *tree, struct store_audit *audit,
+	       struct faults *faults) MUST_CHECK;
+/* Nobody was served for so long: what is expected to happen within a time has
+ * that much more of it. */
+void tree_stood_still(struct tree *tree, uint64_t ns);
 
 #endif

@@ -241,10 +241,12 @@ void rig_write(struct tree_rig *rig, uint64_t node, const void *data, size_t n)
 
 void rig_check(struct tree_rig *rig)
 {
-	char why[200] = "";
-	int r = tree_check(rig->tree, why, sizeof(why));
+	struct store_audit audit = {0};
+	struct faults faults = {0};
+	int r = tree_check(rig->tree, &audit, &faults);
 
 	if (r < 0)
-		fail_msg("tree_check: %s", why[0] ? why : strerror(-r));
+		fail_msg("tree_check: %s",
+			 faults.found ? faults.text[0] : strerror(-r));
 	assert_int_equal(pool_check(rig->pool), 0);
 }
