@@ -19,13 +19,14 @@ _foldctl_options() {
 	metrics) echo "--textfile --prometheus" ;;
 	explain) echo "$_foldctl_table" ;;
 	collect-info) ;;
+	check) echo "--json" ;;
 	stop) echo "--lazy" ;;
 	help) ;;
 	esac
 }
 # verbs begin
 _foldctl_verbs="list stat top iostat file map get set workers metrics explain
-	collect-info stop help"
+	collect-info check stop help"
 # verbs end
 
 # Asks no daemon, so none can keep the shell waiting.
@@ -44,7 +45,7 @@ _foldctl_keys() {
 # What may be an operand of that verb.
 _foldctl_operands() {
 	case $1 in
-	stat | top | iostat | metrics | collect-info | stop) _foldctl_mounts ;;
+	stat | top | iostat | metrics | collect-info | check | stop) _foldctl_mounts ;;
 	get) _foldctl_mounts && _foldctl_keys ;;
 	set) _foldctl_mounts && _foldctl_keys yes ;;
 	workers) _foldctl_mounts && printf '%s\n' +1 -1 =1 auto ;;

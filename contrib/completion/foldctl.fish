@@ -31,6 +31,7 @@ for pair in 'list=All mounts in a table' 'stat=What a mount holds, takes and doe
         'get=Values of keys' 'set=Change a knob' 'workers=The worker threads' \
         'metrics=All keys as OpenMetrics text' 'explain=What keys mean' \
         'collect-info=A text for a bug report' \
+        'check=Say what does not add up' \
         'stop=Unmount and wait for the end' 'help=Help of a verb'
     set -l word (string split -m 1 = $pair)
     complete -c foldctl -n __fish_use_subcommand -a $word[1] -d $word[2]
@@ -49,10 +50,10 @@ end
 for verb in list iostat file get workers explain
     __foldctl_offer $verb -s n -l noheadings -d 'No headings'
 end
-for verb in list stat top iostat file map get workers explain
+for verb in list stat top iostat file map get workers explain check
     __foldctl_offer $verb -s J -l json -d JSON
 end
-for verb in stat top iostat get set workers metrics collect-info stop
+for verb in stat top iostat get set workers metrics collect-info check stop
     __foldctl_offer $verb -a '(__foldctl_mounts)' -d Mount
 end
 __foldctl_offer top -s d -l delay -x -d 'Seconds between samples'

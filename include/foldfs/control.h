@@ -21,6 +21,8 @@
  *				"unit":...,"set":...,"help":...},...]}
  *	hello			{"ok":true,"version":...,"protocol":1,"pid":...,
  *				"mountpoint":...,"source":...,"id":...}
+ *	check			{"ok":true,"checked":{"inodes":N,"pages":N,...},
+ *				"took_ms":N,"found":N,"faults":["...",...]}
  *	stop			ends the mount as SIGTERM does: {"ok":true}
  *
  * What failed: {"ok":false,"errno":"EINVAL","error":"a sentence"}. Keys are
@@ -29,15 +31,17 @@
  * (of a mount point, say) are \u0080 to \u00ff, one for each byte.
  *
  * A `set` may take a while (workers that leave finish what they do); others are
- * answered meanwhile. `stop` is answered before it begins; asked once more, it
- * ends a mount that is in use.
+ * answered meanwhile. A `check` walks all state while every request to the
+ * mount stands still: `found` are the things that do not add up, `faults`
+ * sentences about the first of them. `stop` is answered before it begins; asked
+ * once more, it ends a mount that is in use.
  *
- * Who: by SO_PEERCRED root and the mount's owner may `set` and `stop`; everyone
- * may ask for what the extended attributes show to everyone, so nobody in a
- * mount without allow_other (EPERM). A client that reads nothing, or is silent
- * within a line, for FOLDFS_SOCKET_PATIENCE_S is cut off; so is, when one more
- * than FOLDFS_SOCKET_CLIENTS_MAX comes, the oldest idle one, strangers first. A
- * line that is too long gets an answer (EMSGSIZE), then the end.
+ * Who: by SO_PEERCRED root and the mount's owner may `set`, `check` and `stop`;
+ * everyone may ask for what the extended attributes show to everyone, so nobody
+ * in a mount without allow_other (EPERM). A client that reads nothing, or is
+ * silent within a line, for FOLDFS_SOCKET_PATIENCE_S is cut off; so is, when one
+ * more than FOLDFS_SOCKET_CLIENTS_MAX comes, the oldest idle one, strangers
+ * first. A line that is too long gets an answer (EMSGSIZE), then the end.
  *
  * The file is there from when the mount answers until its daemon ends. One that
  * a killed daemon left behind refuses connections (ECONNREFUSED).

@@ -205,6 +205,40 @@ struct answer protocol_set_answer(enum ctl_key key, int r)
 	}
 }
 
+struct answer protocol_check_answer(const struct protocol_seen *seen,
+				    unsigned n, uint64_t took_ms,
+				    const struct faults *faults)
+{
+	struct json j;
+
+	begin(&j, true);
+	json_object_begin(&j, "checked");
+	for (unsigned i = 0; i < n; i++)
+		json_number(&j, seen[i].name, seen[i].n);
+	json_object_end(&j);
+	json_number(&j, "took_ms", took_ms);
+	json_number(&j, "found", faults->found);
+	json_list_begin(&j, "faults");
+	for (unsigned i = 0; i < faults_kept(faults); i++)
+		json_string(&j, NULL, faults->text[i]);
+	json_list_end(&j);
+	return finish(&j);
+}
+
+struct answer protocol_check_refusal(int r)
+{
+	switch (-r) {
+	case ETIMEDOUT:
+		return complaint(r, "not checked: requests that go on would "
+				    "not let all workers stand still");
+	case ENOSPC:
+		return complaint(r, "not checked: mem_limit has no room for "
+				    "the table that a check needs");
+	default:
+		return complaint(r, "not checked: %s", strerror(-r));
+	}
+}
+
 /* All that is wrong with a set without trying; no text: nothing is. */
 static struct answer check_set(char *rest, struct protocol_set *ret_set)
 {
@@ -235,6 +269,7 @@ enum verb {
 	VERB_SET,
 	VERB_KEYS,
 	VERB_HELLO,
+	VERB_CHECK,
 	VERB_STOP,
 	VERB_NR
 };
@@ -249,6 +284,7 @@ static const struct {
 	[VERB_SET] = {"set", "KEY VALUE", CTL_MAY_CHANGE},
 	[VERB_KEYS] = {"keys", NULL, CTL_MAY_ASK},
 	[VERB_HELLO] = {"hello", NULL, CTL_MAY_ASK},
+	[VERB_CHECK] = {"check", NULL, CTL_MAY_CHANGE},
 	[VERB_STOP] = {"stop", NULL, CTL_MAY_CHANGE},
 };
 
@@ -307,6 +343,8 @@ static struct answer carry_out(const struct protocol *p, enum verb v,
 		return answer_keys();
 	case VERB_HELLO:
 		return answer_hello(p);
+	case VERB_CHECK:
+		return (struct answer){0};
 	case VERB_STOP:
 	case VERB_NR:
 		break;
@@ -335,5 +373,7 @@ enum protocol_next protocol_line(const struct protocol *p, enum ctl_right right,
 	*ret_answer = carry_out(p, v, rest, ret_set);
 	if (v == VERB_STOP)
 		return PROTOCOL_STOP;
+	if (v == VERB_CHECK)
+		return PROTOCOL_CHECK;
 	return ret_answer->text ? PROTOCOL_ANSWERED : PROTOCOL_SET;
 }

@@ -9,6 +9,7 @@
 #ifndef SRC_CTL_PROTOCOL_H
 #define SRC_CTL_PROTOCOL_H
 
+#include "base/faults.h"
 #include "ctl/ctl.h"
 #include <stddef.h>
 
@@ -36,8 +37,9 @@ void answer_fini(struct answer *answer);
 
 enum protocol_next {
 	PROTOCOL_ANSWERED,
-	PROTOCOL_SET,  /* no answer yet: it depends on how the set went */
-	PROTOCOL_STOP, /* answered; end the mount once that has been sent */
+	PROTOCOL_SET,   /* no answer yet: it depends on how the set went */
+	PROTOCOL_CHECK, /* no answer yet: it is what the check finds */
+	PROTOCOL_STOP,  /* answered; end the mount once that has been sent */
 };
 
 /* What a `set` asks for; the value is in the line. */
@@ -61,6 +63,19 @@ int protocol_set(const struct ctl *ctl, enum ctl_key key, const char *value,
 		 size_t n) MUST_CHECK;
 /* The answer to a `set` that ended with @r. */
 struct answer protocol_set_answer(enum ctl_key key, int r);
+
+/* How many of something a check has seen. */
+struct protocol_seen {
+	const char *name;
+	uint64_t n;
+};
+
+/* The answer to a `check` that saw @n kinds of things... */
+struct answer protocol_check_answer(const struct protocol_seen *seen,
+				    unsigned n, uint64_t took_ms,
+				    const struct faults *faults);
+/* ... or that could not be made. */
+struct answer protocol_check_refusal(int r);
 
 /* A line that has no end. */
 struct answer protocol_too_long(void);

@@ -187,12 +187,11 @@ static void on_listen(struct ctl_socket *s, uint64_t now)
 
 /* --- changes --- */
 
-void ctl_change_done(struct ctl_change *change, int result)
+static void give_back(struct ctl_change *change)
 {
 	struct ctl_socket *s = change->socket;
 
 	lock_take(&s->lock);
-	change->result = result;
 	change->next = s->done;
 	s->done = change;
 	s->changes--;
@@ -201,10 +200,40 @@ void ctl_change_done(struct ctl_change *change, int result)
 	lock_drop(&s->lock);
 }
 
+void ctl_change_done(struct ctl_change *change, int result)
+{
+	change->result = result;
+	give_back(change);
+}
+
+void ctl_check_done(struct ctl_change *change, struct answer answer)
+{
+	change->answer = answer;
+	give_back(change);
+}
+
+static void change_free(struct ctl_change *change)
+{
+	answer_fini(&change->answer);
+	heap_free(change);
+}
+
+static struct answer take_answer(struct ctl_change *change)
+{
+	struct answer answer = change->answer;
+
+	change->answer = (struct answer){0};
+	return change->is_check
+		       ? answer
+		       : protocol_set_answer(change->key, change->result);
+}
+
+/* NULL: for a check. */
 static int hand_over(struct ctl_socket *s, struct client *c,
 		     const struct protocol_set *set)
 {
-	struct ctl_change *change = heap_alloc(sizeof(*change) + set->n + 1);
+	size_t n = set ? set->n + 1 : 0;
+	struct ctl_change *change = heap_alloc(sizeof(*change) + n);
 	int r;
 
 	if (!change)
@@ -212,10 +241,13 @@ static int hand_over(struct ctl_socket *s, struct client *c,
 	*change = (struct ctl_change){
 		.socket = s,
 		.client = c,
-		.key = set->key,
-		.n = set->n,
+		.is_check = !set,
 	};
-	memcpy(change->value, set->value, set->n + 1);
+	if (set) {
+		change->key = set->key;
+		change->n = set->n;
+		memcpy(change->value, set->value, n);
+	}
 	lock_take(&s->lock);
 	s->changes++;
 	lock_drop(&s->lock);
@@ -263,6 +295,11 @@ static void serve(struct ctl_socket *s, struct client *c)
 		r = hand_over(s, c, &set);
 		if (r)
 			answer = protocol_set_answer(set.key, r);
+		break;
+	case PROTOCOL_CHECK:
+		r = hand_over(s, c, NULL);
+		if (r)
+			answer = protocol_check_refusal(r);
 	}
 	client_answer(c, answer);
 	client_line_end(c, n);
@@ -332,11 +369,10 @@ static void on_wake(struct ctl_socket *s, uint64_t now)
 		next = change->next;
 		if (c) {
 			c->change = NULL;
-			client_answer(c, protocol_set_answer(change->key,
-							     change->result));
+			client_answer(c, take_answer(change));
 			go_on(s, c, send_on(s, c, now));
 		}
-		heap_free(change);
+		change_free(change);
 	}
 }
 
@@ -495,7 +531,7 @@ void ctl_socket_stop(struct ctl_socket *s)
 	lock_drop(&s->lock);
 	for (change = take_done(s); change; change = next) {
 		next = change->next;
-		heap_free(change);
+		change_free(change);
 	}
 	close_all(s);
 }

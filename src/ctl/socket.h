@@ -19,12 +19,14 @@
 struct ctl_socket;
 struct client;
 
-/* A change of a key on its way. */
+/* A change of a key, or a check, on its way. */
 struct ctl_change {
 	struct ctl_socket *socket; /* the socket's own from here ... */
 	struct ctl_change *next;
 	struct client *client; /* who waits for it; NULL: it has gone */
-	int result;            /* ... to here */
+	int result;
+	struct answer answer; /* ... to here */
+	bool is_check;        /* there is no key and no value */
 	enum ctl_key key;
 	size_t n;
 	char value[];
@@ -34,7 +36,8 @@ struct ctl_change {
 struct ctl_socket_ops {
 	enum ctl_right (*right)(void *arg, uid_t peer);
 	/* Have protocol_set() done elsewhere and its result given to
-	 * ctl_change_done(), however it ends. -errno: it will not be. */
+	 * ctl_change_done(), however it ends; or the check made and its answer
+	 * given to ctl_check_done(). -errno: it will not be. */
 	int (*change)(void *arg, struct ctl_change *change);
 	void (*stop)(void *arg);
 };
@@ -57,5 +60,7 @@ void ctl_socket_stop(struct ctl_socket *s);
 
 /* From any thread; @change is gone with it. */
 void ctl_change_done(struct ctl_change *change, int result);
+/* The same for a check; takes @answer over. */
+void ctl_check_done(struct ctl_change *change, struct answer answer);
 
 #endif

@@ -29,6 +29,7 @@ static int take_timeout(struct context *ctx, const char *argument)
 				     "seconds",
 				     argument);
 	ctx->timeout_ms = (unsigned)ceil(seconds * 1000);
+	ctx->timeout_given = true;
 	return CONTEXT_GO_ON;
 }
 

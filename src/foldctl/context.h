@@ -20,6 +20,7 @@ struct table_column;
 struct context {
 	const struct verb *verb; /* the one that runs */
 	unsigned timeout_ms;
+	bool timeout_given; /* by --timeout */
 	bool mounts_known;
 	struct mounts mounts; /* once context_mounts() succeeded */
 };

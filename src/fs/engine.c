@@ -136,15 +136,17 @@ static uint64_t status_bytes(const char *const *names)
 	return sum;
 }
 
-void engine_charge_process(struct engine *engine)
+uint64_t engine_process_bytes(void)
 {
 	static const char *const names[] = {"RssAnon", "VmPTE", NULL};
-	uint64_t ours, charged;
 
-	/* Shadow memory of a sanitizer is not what a mount costs. */
-	if (heap_resident_bytes() == 0)
-		return;
-	ours = status_bytes(names);
+	return heap_resident_bytes() ? status_bytes(names) : 0;
+}
+
+void engine_charge_process(struct engine *engine)
+{
+	uint64_t ours = engine_process_bytes(), charged;
+
 	/* Derived tables are anonymous memory too and paid for already. */
 	charged = budget_used(&engine->budget) -
 		  arena_charged_bytes(engine->arena);

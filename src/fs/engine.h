@@ -43,6 +43,10 @@ void engine_fini(struct engine *engine);
 int engine_compress(struct engine *engine,
 		    const struct codec_params *params) MUST_CHECK;
 
+/* What the kernel charges for the process, the arena left aside; 0: not known,
+ * for a sanitizer's shadow memory is not what a mount costs. */
+uint64_t engine_process_bytes(void);
+
 /*
  * Charge what the process takes by itself (program, libraries, heap) and no
  * layer has charged. Once, when all that is made at start is there.

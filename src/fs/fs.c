@@ -22,6 +22,7 @@
 #include "fs/latency.h"
 #include "fs/later.h"
 #include "fs/mount.h"
+#include "fs/pause.h"
 #include "fs/pressure.h"
 #include "fs/selfcheck.h"
 #include "fs/signals.h"
@@ -138,6 +139,9 @@ static int start(struct fs *fs, struct signals *signals, struct talk *talk)
 	fs->latency = heap_zalloc(1, sizeof(*fs->latency));
 	if (!fs->latency)
 		return failed(fs, "cannot start", -ENOMEM);
+	r = pause_new(&fs->pause);
+	if (r)
+		return failed(fs, "cannot start", r);
 	r = start_engine(fs);
 	if (!r)
 		r = start_spilling(fs);
@@ -176,6 +180,7 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 		crew_free(fs->crew);
 	autoscale_free(fs->autoscale);
 	engine_fini(&fs->engine);
+	pause_free(fs->pause);
 	heap_free(fs->latency);
 	heap_free(fs->tally);
 	if (fs->ready_fd >= 0)

@@ -5,6 +5,7 @@
 #include "base/heap.h"
 #include "base/task.h"
 #include "fs/autoscale.h"
+#include "fs/pause.h"
 #include "fs/reply.h"
 #include "fs/worker.h"
 #include <errno.h>
@@ -46,6 +47,20 @@ static bool check(void *arg)
 		       clock_ns() >= later->next_sample_ns);
 }
 
+/* A pause waits for what takes minutes, which comes by in between; whoever asks
+ * for one is a job of the quick kind. */
+static void run(struct later *later, struct later_job *job)
+{
+	struct pause *pause = later->fs->pause;
+
+	if (later->kind == LATER_SLOW)
+		pause_enter(pause, PAUSE_SERVING);
+	job->run(later->fs, job);
+	if (later->kind == LATER_SLOW)
+		pause_leave(pause, PAUSE_SERVING);
+	heap_free(job);
+}
+
 static void work(struct task *task, void *arg)
 {
 	struct later *later = arg;
@@ -55,8 +70,7 @@ static void work(struct task *task, void *arg)
 	worker_now = &me;
 	while (!task_cancelled(task) && (job = take_first(later))) {
 		me.fd = job->fd;
-		job->run(later->fs, job);
-		heap_free(job);
+		run(later, job);
 	}
 	if (later->kind == LATER_QUICK && !task_cancelled(task)) {
 		autoscale_step(later->fs);

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "fs/io.h"
 #include "fs/latency.h"
+#include "fs/pause.h"
 #include "fs/reply.h"
 #include "fs/trace.h"
 #include "fs/wire.h"
@@ -150,6 +151,7 @@ static int loop(struct worker *w)
 	ssize_t n;
 
 	while (!crew_leaving(crew, w->slot)) {
+		pause_point(w->fs->pause, PAUSE_SERVING);
 		n = loop_next_request(w);
 		if (n == 0)
 			n = rest(w);
@@ -176,9 +178,11 @@ void loop_run(void *arg, unsigned slot)
 		atomic_store_explicit(&w->cpu_clock, clock,
 				      memory_order_relaxed);
 	worker_now = w;
+	pause_enter(fs->pause, PAUSE_SERVING);
 	share_enter(fs->engine.share, slot);
 	r = loop(w);
 	share_leave(fs->engine.share, slot);
+	pause_leave(fs->pause, PAUSE_SERVING);
 	worker_now = NULL;
 	atomic_store_explicit(&w->cpu_clock, 0, memory_order_relaxed);
 	if (r && r != -ENODEV) {

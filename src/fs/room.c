@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/page.h"
 #include "fs/loop.h"
+#include "fs/pause.h"
 #include "fs/spiller.h"
 #include "fs/tidy.h"
 #include "fs/worker.h"
@@ -29,6 +30,7 @@ static void serve_meanwhile(struct worker *w, struct tree *tree)
 	ssize_t n;
 
 	while (tree_expects_room(tree) && clock_ns() < end_ns) {
+		end_ns += pause_point(w->fs->pause, PAUSE_SERVING);
 		n = loop_next_request(w);
 		if (n < 0)
 			return; /* the loop will find out by itself */
@@ -41,12 +43,14 @@ static void serve_meanwhile(struct worker *w, struct tree *tree)
 
 /* Without buffers to serve others with: other workers, or those who wait with
  * buffers, let go of what is dying. */
-static void wait_only(struct tree *tree)
+static void wait_only(struct fs *fs)
 {
 	uint64_t end_ns = clock_ns() + WAIT_MOST_NS;
 
-	while (tree_expects_room(tree) && clock_ns() < end_ns)
+	while (tree_expects_room(fs->engine.tree) && clock_ns() < end_ns) {
+		end_ns += pause_point(fs->pause, PAUSE_SERVING);
 		nap();
+	}
 }
 
 static void wait_for_the_dying(struct fs *fs)
@@ -58,7 +62,7 @@ static void wait_for_the_dying(struct fs *fs)
 		return;
 	if (!w || !w->buffers || w->waits_for_room == WAITS_MOST ||
 	    !worker_lend_buffers(w, &outer)) {
-		wait_only(fs->engine.tree);
+		wait_only(fs);
 		return;
 	}
 	w->waits_for_room++;

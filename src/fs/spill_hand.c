@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/page.h"
+#include "fs/pause.h"
 #include "fs/spill_inside.h"
 #include <errno.h>
 #include <string.h>
@@ -154,6 +155,7 @@ static bool fetch_body(void *arg, struct file file)
 			fetch->err = -EINTR;
 			return false;
 		}
+		pause_point(fetch->spiller->fs->pause, PAUSE_SERVING);
 		r = store_fetch_body(store, file, page, end, &pages);
 		if (r)
 			fetch->err = r;
@@ -305,6 +307,7 @@ static int write_back(struct spiller *s, struct spill_work *work,
 	work->pick.budget_bytes =
 		spill_step_bytes(budget_limit(&s->fs->engine.budget));
 	do {
+		pause_point(s->fs->pause, PAUSE_SERVING);
 		r = is_cancelled(s) ? -EINTR : spill_sweep(s, work, &result);
 		if (r)
 			return r;

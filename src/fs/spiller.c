@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "fs/pause.h"
 #include "fs/spill_inside.h"
 #include "fs/tidy.h"
 #include <errno.h>
@@ -102,6 +103,7 @@ static int sweep_coldest(struct spiller *s, uint64_t need, uint64_t *ret_pages)
 	if (!spill_choose(&ages, need, &work.pick))
 		return -ENODATA;
 	do {
+		pause_point(s->fs->pause, PAUSE_SPILLING);
 		work.pick.budget_bytes = need < step ? need : step;
 		r = spill_sweep(s, &work, &result);
 		if (r)
@@ -140,6 +142,7 @@ static bool go_down(struct spiller *s)
 	int r;
 
 	for (;;) {
+		pause_point(s->fs->pause, PAUSE_SPILLING);
 		compact(s);
 		used = used_now(s);
 		low = marks_now(s).low_bytes;
@@ -207,9 +210,10 @@ static void say_full(struct spiller *s)
 static void work(struct task *task UNUSED, void *arg)
 {
 	struct spiller *s = arg;
+	bool round;
 
-	bool round = wants_round(s);
-
+	pause_enter(s->fs->pause, PAUSE_SPILLING);
+	round = wants_round(s);
 	if (wants_tick(s, round))
 		spill_tick(s);
 	if (round) {
@@ -222,6 +226,7 @@ static void work(struct task *task UNUSED, void *arg)
 	}
 	if (clock_ns() >= s->clean_not_before_ns && !clean(s))
 		s->clean_not_before_ns = clock_ns() + CLEAN_NS;
+	pause_leave(s->fs->pause, PAUSE_SPILLING);
 }
 
 /* --- writers --- */

@@ -30,6 +30,7 @@
 struct fs;
 struct latency;
 struct later;
+struct pause;
 struct spiller;
 struct tidy;
 struct autoscale;
@@ -87,6 +88,7 @@ struct fs {
 	struct lock charge_lock; /* what slots are charged for; leaf */
 	struct later *later;     /* what must not run in a worker */
 	struct later *slow;      /* and may take minutes */
+	struct pause *pause;     /* for checks of all state */
 	struct tidy *tidy;
 	struct spiller *spiller;
 	struct autoscale *autoscale;

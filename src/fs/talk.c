@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "ctl/socket.h"
 #include "foldfs/control.h"
+#include "fs/check.h"
 #include "fs/control.h"
 #include "fs/later.h"
 #include "fs/mount_id.h"
@@ -35,9 +36,13 @@ static void run(struct fs *fs, struct later_job *job)
 {
 	struct change_job *c = container_of(job, struct change_job, job);
 	struct ctl_change *change = c->change;
+	int r;
 
-	int r = protocol_set(&fs->ctl, change->key, change->value, change->n);
-
+	if (change->is_check) {
+		ctl_check_done(change, check_answer(fs));
+		return;
+	}
+	r = protocol_set(&fs->ctl, change->key, change->value, change->n);
 	if (spill_knob_is_slow(change->key))
 		spiller_release(fs->spiller);
 	ctl_change_done(change, r);
@@ -47,14 +52,17 @@ static void cancel(struct fs *fs UNUSED, struct later_job *job)
 {
 	struct change_job *c = container_of(job, struct change_job, job);
 
-	ctl_change_done(c->change, -EINTR);
+	if (c->change->is_check)
+		ctl_check_done(c->change, protocol_check_refusal(-EINTR));
+	else
+		ctl_change_done(c->change, -EINTR);
 }
 
 static int change(void *arg, struct ctl_change *change)
 {
 	struct talk *talk = arg;
 	struct fs *fs = talk->fs;
-	bool slow = spill_knob_is_slow(change->key);
+	bool slow = !change->is_check && spill_knob_is_slow(change->key);
 	struct change_job *c = heap_alloc(sizeof(*c));
 
 	if (!c)

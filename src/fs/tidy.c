@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/task.h"
+#include "fs/pause.h"
 #include "fs/worker.h"
 #include <errno.h>
 
@@ -44,7 +45,9 @@ static bool compact(void *arg, struct file file)
 		return false;
 	store_compact_body(e->store, stream, file);
 	stream_put(e->streams, stream);
-	return !task_cancelled(pass->task);
+	/* A pass is cut short for a pause, not held in the middle of one. */
+	return !task_cancelled(pass->task) &&
+	       !pause_is_asked(pass->fs->pause, PAUSE_TIDYING);
 }
 
 static void work(struct task *task, void *arg)
@@ -54,6 +57,7 @@ static void work(struct task *task, void *arg)
 	struct pass pass = {.fs = tidy->fs, .task = task};
 	uint64_t begun_ns = clock_ns(), took_ns;
 
+	pause_enter(tidy->fs->pause, PAUSE_TIDYING);
 	atomic_store_explicit(&tidy->wanted, false, memory_order_relaxed);
 	streams_reap(e->streams, begun_ns);
 	sets_sweep(e->sets);
@@ -63,6 +67,7 @@ static void work(struct task *task, void *arg)
 	}
 	took_ns = clock_ns() - begun_ns;
 	tidy->not_before_ns = clock_ns() + NS_PER_S + took_ns;
+	pause_leave(tidy->fs->pause, PAUSE_TIDYING);
 }
 
 static const struct task_ops ops = {

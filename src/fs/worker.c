@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "base/page.h"
 #include "fs/loop.h"
+#include "fs/pause.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -246,7 +247,7 @@ static int up_descriptor(void *arg, unsigned slot)
 /*
  * Exclusive: of all workers that sleep on the one queue of the connection a
  * request wakes one. The descriptors to leave by and to be called to help by
- * are the slot's own.
+ * are the slot's own; a pause calls all at once.
  */
 static int up_epoll(void *arg, unsigned slot)
 {
@@ -255,6 +256,7 @@ static int up_epoll(void *arg, unsigned slot)
 	struct epoll_event request = {.events = EPOLLIN | EPOLLEXCLUSIVE};
 	struct epoll_event leave = {.events = EPOLLIN};
 	struct epoll_event help = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event pause = {.events = EPOLLIN};
 	struct share *share = fs->engine.share;
 	int r = share_up(share, slot);
 
@@ -267,7 +269,9 @@ static int up_epoll(void *arg, unsigned slot)
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, crew_leave_fd(fs->crew, slot),
 		      &leave) == 0 &&
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, share_fd(share, slot),
-		      &help) == 0)
+		      &help) == 0 &&
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, pause_fd(fs->pause),
+		      &pause) == 0)
 		return 0;
 	r = -errno;
 	close(w->epoll_fd);

@@ -9,6 +9,7 @@
 #include "fs/latency.h"
 #include "fs/later.h"
 #include "fs/ops.h"
+#include "fs/pause.h"
 #include "fs/reply.h"
 #include "fs/spiller.h"
 #include "fs/tidy.h"
@@ -89,6 +90,7 @@ void fs_rig_up(struct fs_rig *rig)
 	fs->latency = heap_zalloc(1, sizeof(*fs->latency));
 	invariant(fs->latency);
 	workers_init(fs);
+	invariant(pause_new(&fs->pause) == 0);
 	invariant(engine_init(&fs->engine, &rig->config) == 0);
 	open_session(rig);
 	invariant(crew_new(&worker_crew, fs, &fs->crew) == 0);
@@ -120,6 +122,7 @@ void fs_rig_down(struct fs_rig *rig)
 	crew_free(fs->crew);
 	autoscale_free(fs->autoscale);
 	engine_fini(&fs->engine);
+	pause_free(fs->pause);
 	heap_free(fs->latency);
 	heap_free(fs->tally);
 	close(fs->ready_fd);

@@ -246,6 +246,49 @@ static void stop_is_answered_and_passed_on(void **state UNUSED)
 	answer_is("{\"ok\":true}\n");
 }
 
+static void a_check_has_no_answer_yet(void **state UNUSED)
+{
+	ask("check");
+	assert_int_equal(next, PROTOCOL_CHECK);
+	assert_null(answer.text);
+	fails("check it", "EINVAL", "check takes nothing");
+}
+
+static void a_check_that_was_not_made_says_why(void **state UNUSED)
+{
+	static const struct {
+		int error;
+		const char *says;
+	} cases[] = {
+		{-ETIMEDOUT, "stand still"},
+		{-ENOSPC, "mem_limit"},
+		{-ENOMEM, "Cannot allocate memory"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		answer_fini(&answer);
+		answer = protocol_check_refusal(cases[i].error);
+		assert_non_null(strstr(answer.text, "\"not checked: "));
+		assert_non_null(strstr(answer.text, cases[i].says));
+	}
+}
+
+static void faults_beyond_those_kept_are_counted(void **state UNUSED)
+{
+	struct faults faults = {0};
+	char last[32];
+
+	for (unsigned i = 0; i < FAULTS_KEPT + 5; i++)
+		faults_add(&faults, "fault %u %0*d", i, FAULT_BYTES, 0);
+	answer_fini(&answer);
+	answer = protocol_check_answer(NULL, 0, 0, &faults);
+	assert_non_null(strstr(answer.text, "\"found\":37,"));
+	snprintf(last, sizeof(last), "\"fault %d 0", FAULTS_KEPT - 1);
+	assert_non_null(strstr(answer.text, last));
+	snprintf(last, sizeof(last), "\"fault %d 0", FAULTS_KEPT);
+	assert_null(strstr(answer.text, last));
+}
+
 static void refused(enum ctl_right right, const char *text)
 {
 	ask_bytes(right, text, strlen(text));
@@ -269,6 +312,7 @@ static void who_may_only_ask_changes_nothing(void **state UNUSED)
 	}
 	refused(CTL_MAY_ASK, "set size 1G");
 	refused(CTL_MAY_ASK, "stop");
+	refused(CTL_MAY_ASK, "check");
 	refused(CTL_MAY_NOTHING, "set size 1G");
 	refused(CTL_MAY_NOTHING, "stop");
 }
@@ -314,6 +358,11 @@ int main(void)
 				       fresh),
 		cmocka_unit_test_setup(how_a_set_went_is_said, fresh),
 		cmocka_unit_test_setup(stop_is_answered_and_passed_on, fresh),
+		cmocka_unit_test_setup(a_check_has_no_answer_yet, fresh),
+		cmocka_unit_test_setup(a_check_that_was_not_made_says_why,
+				       fresh),
+		cmocka_unit_test_setup(faults_beyond_those_kept_are_counted,
+				       fresh),
 		cmocka_unit_test_setup(who_may_only_ask_changes_nothing, fresh),
 		cmocka_unit_test_setup(a_reading_that_fails_is_said, fresh),
 		cmocka_unit_test_setup(without_memory_there_is_an_answer,

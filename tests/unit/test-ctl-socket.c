@@ -98,6 +98,31 @@ static void others_are_answered_while_a_change_waits(void **state UNUSED)
 	close(other);
 }
 
+static void a_check_is_answered_when_it_is_done(void **state UNUSED)
+{
+	static const struct protocol_seen seen[] = {{"inodes", 3}};
+	struct faults faults = {.found = 1, .text = {"one \"thing\""}};
+	int fd = dial(), other = dial();
+	struct ctl_change *c;
+
+	say(fd, "check\nget pid\n");
+	c = next_change();
+	assert_true(c->is_check);
+	asks(other, "get pid\n", "4711");
+	ctl_check_done(c, protocol_check_answer(seen, 1, 12, &faults));
+	hears(fd, "{\"ok\":true,\"checked\":{\"inodes\":3},\"took_ms\":12,"
+		  "\"found\":1,\"faults\":[\"one \\\"thing\\\"\"]}");
+	hears(fd, "4711");
+	/* Who has gone is not answered, and nothing is lost with it. */
+	say(fd, "check\n");
+	c = next_change();
+	close(fd);
+	wait_for_clients(1);
+	ctl_check_done(c, protocol_check_refusal(-ETIMEDOUT));
+	asks(other, "get pid\n", "4711");
+	close(other);
+}
+
 static void who_asked_for_a_change_may_go(void **state UNUSED)
 {
 	int fd = dial();
@@ -269,6 +294,7 @@ int main(void)
 		CASE(more_than_fits_at_once_is_answered),
 		CASE(an_answer_may_be_longer_than_what_fits),
 		CASE(others_are_answered_while_a_change_waits),
+		CASE(a_check_is_answered_when_it_is_done),
 		CASE(who_asked_for_a_change_may_go),
 		CASE(a_change_nobody_takes_is_answered),
 		CASE(the_end_waits_for_changes),
