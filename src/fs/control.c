@@ -115,7 +115,7 @@ void control_setxattr(fuse_req_t req, const char *name, const char *value,
 	c->slow = is_slow(name);
 	if (c->slow && spiller_claim(fs->spiller) != 0) {
 		heap_free(c);
-		reply_result(req, -EAGAIN);
+		reply_result(req, -EBUSY);
 		return;
 	}
 	later_add(c->slow ? fs->slow : fs->later, req, &c->job);

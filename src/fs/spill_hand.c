@@ -22,7 +22,7 @@
 int spiller_claim(struct spiller *s)
 {
 	return atomic_exchange_explicit(&s->by_hand, true, memory_order_acquire)
-		       ? -EAGAIN
+		       ? -EBUSY
 		       : 0;
 }
 

@@ -37,7 +37,8 @@ bool spiller_wait(struct spiller *spiller);
 
 /* --- by hand --- */
 
-/* -EAGAIN: something is done by hand already. */
+/* -EBUSY: something is done by hand already. (zram's EAGAIN would reach nobody:
+ * of setxattr(2) the kernel makes EOPNOTSUPP of it.) */
 int spiller_claim(struct spiller *spiller) MUST_CHECK;
 void spiller_release(struct spiller *spiller);
 

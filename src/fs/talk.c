@@ -69,7 +69,7 @@ static int change(void *arg, struct ctl_change *change)
 		return -ENOMEM;
 	if (slow && spiller_claim(fs->spiller) != 0) {
 		heap_free(c);
-		return -EAGAIN;
+		return -EBUSY;
 	}
 	*c = (struct change_job){
 		.job = {.run = run, .cancel = cancel},
