@@ -4,6 +4,7 @@
 #include "base/page.h"
 #include "fs/later.h"
 #include "fs/ops.h"
+#include "fs/reaper.h"
 #include "fs/reply.h"
 #include "fs/room.h"
 #include <errno.h>
@@ -87,6 +88,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset,
 	if (!r)
 		tree_wrote(fs->engine.tree, &who, node);
 	reply_result(req, r);
+	reaper_wake(fs->reaper);
 }
 
 /* A copy between two files: both ends and how far. */

@@ -9,8 +9,8 @@
  *
  * Ends in this order: control socket (it asks the next three), signals (nobody
  * asks any more), slow and later (they change the crew, and what is spilled),
- * crew, spiller (workers wait for it), tidy (both wait for it), clones and mount,
- * engine.
+ * crew, spiller (workers wait for it), reaper, tidy (both may be waited for till
+ * then), clones and mount, engine.
  */
 #include "fs/fs.h"
 #include "base/clock.h"
@@ -24,6 +24,7 @@
 #include "fs/mount.h"
 #include "fs/pause.h"
 #include "fs/pressure.h"
+#include "fs/reaper.h"
 #include "fs/selfcheck.h"
 #include "fs/signals.h"
 #include "fs/spiller.h"
@@ -105,6 +106,8 @@ static int start_crew(struct fs *fs)
 		r = later_start(fs, LATER_QUICK, &fs->later);
 	if (!r)
 		r = later_start(fs, LATER_SLOW, &fs->slow);
+	if (!r && fs->config->profile == FS_PROFILE_SWAP)
+		r = reaper_start(fs, &fs->reaper);
 	if (r)
 		return failed(fs, "cannot start", r);
 	engine_charge_process(&fs->engine);
@@ -173,6 +176,7 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 	if (fs->crew)
 		crew_stop(fs->crew);
 	spiller_stop(fs->spiller);
+	reaper_stop(fs->reaper);
 	tidy_stop(fs->tidy);
 	workers_fini(fs);
 	mount_close(fs);

@@ -90,6 +90,11 @@ bool room_try_again(struct fs *fs, int r, struct room *room)
 
 	if (likely(r != -ENOSPC))
 		return false;
+	if (store_owes(store)) {
+		store_settle(store, TALLY_SHARED_ROW);
+		room->tries++;
+		return true;
+	}
 	if (room->tries == 0)
 		wait_for_the_dying(fs);
 	if (is_ram_short(store)) {

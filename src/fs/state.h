@@ -33,6 +33,7 @@ struct later;
 struct pause;
 struct spiller;
 struct tidy;
+struct reaper;
 struct autoscale;
 
 /* What the raw request said that libfuse has no way to pass on. */
@@ -90,6 +91,7 @@ struct fs {
 	struct later *slow;      /* and may take minutes */
 	struct pause *pause;     /* for checks of all state */
 	struct tidy *tidy;
+	struct reaper *reaper; /* NULL: discards free by themselves */
 	struct spiller *spiller;
 	struct autoscale *autoscale;
 	struct ctl ctl;

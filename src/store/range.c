@@ -85,6 +85,7 @@ void store_discard(struct store *store, unsigned row, struct file file)
 	struct rwlock *lock = store_file_lock(store, file);
 	struct map_taken taken;
 
+	owed_settle_body(store, row, file.body);
 	rwlock_write(lock);
 	atomic_store_explicit(&file.body->size, 0, memory_order_release);
 	map_take(store->arena, file.body, 0, MAP_END, &taken);
@@ -104,7 +105,8 @@ static void take_pages(struct store *store, unsigned row, struct file file,
 	rwlock_write(lock);
 	map_take(store->arena, file.body, first, end, &taken);
 	rwlock_write_end(lock);
-	books_free_taken(store, row, file.body, &taken);
+	if (!owed_add(store->owed, file.body, &taken))
+		books_free_taken(store, row, file.body, &taken);
 }
 
 static bool all_empty(const _Atomic uint64_t *slots, unsigned n)

@@ -61,6 +61,7 @@ struct store {
 	struct backing *backing; /* NULL: pages live in RAM alone */
 	struct spill *spill;     /* what a sweep works with: as backing */
 	_Atomic bool promote;
+	struct owed *owed; /* NULL: punches free by themselves */
 	_Atomic uint64_t limit_bytes;
 	/* Pages held by all bodies: written only when a hole is filled or
 	 * made, so rewriting pages shares no line. */
@@ -112,6 +113,16 @@ void books_end(struct books *books);
  * counts them as discarded. */
 void books_free_taken(struct store *store, unsigned row, struct body *body,
 		      struct map_taken *taken);
+
+/* --- owed.c: what punches leave to others --- */
+
+void owed_free(struct owed *owed);
+/* False: free it yourself. */
+bool owed_add(struct owed *owed, struct body *body,
+	      const struct map_taken *taken) MUST_CHECK;
+/* @body is about to go: nothing that is owed names it any more after this. */
+void owed_settle_body(struct store *store, unsigned row,
+		      const struct body *body);
 
 /* --- fetch.c: from an entry to bytes --- */
 

@@ -34,6 +34,7 @@ void store_free(struct store *store)
 {
 	if (!store)
 		return;
+	owed_free(store->owed);
 	for (unsigned i = 0; i < STRIPES; i++) {
 		lock_fini(&store->group[i].lock);
 		rwlock_fini(&store->file[i].lock);

@@ -79,6 +79,17 @@ int store_truncate(struct store *store, struct stream *stream, struct file file,
 /* [offset, offset + n) becomes a hole; edges are zeroed; size stays. */
 int store_punch(struct store *store, struct stream *stream, struct file file,
 		uint64_t offset, uint64_t n) MUST_CHECK;
+/*
+ * Punches of more than 64 pages only unhook them from now on, before the first
+ * request: what they free is owed until somebody pays. Pages of it are counted
+ * as held so long. -ENOMEM.
+ */
+int store_pay_later(struct store *store) MUST_CHECK;
+bool store_owes(const struct store *store);
+/* Free what one punch left; false: nothing to do, or another is at it. */
+bool store_pay(struct store *store, unsigned row);
+/* Until nothing is owed. Holds no lock. */
+void store_settle(struct store *store, unsigned row);
 /* [offset, offset + n) reads as zeroes and is held; @keep_size or grows. */
 int store_zero(struct store *store, struct stream *stream, struct file file,
 	       uint64_t offset, uint64_t n, bool keep_size) MUST_CHECK;
