@@ -13,6 +13,7 @@ _foldctl_options() {
 	iostat) echo "--omit-first --noheadings --json" ;;
 	file) echo "$_foldctl_table --recursive --sort --top --total" ;;
 	map) echo "--ages --json" ;;
+	spill | fetch) echo "--recursive --pages" ;;
 	get) echo "$_foldctl_table" ;;
 	set) ;;
 	workers) echo "$_foldctl_table" ;;
@@ -25,8 +26,8 @@ _foldctl_options() {
 	esac
 }
 # verbs begin
-_foldctl_verbs="list stat top iostat file map get set workers metrics explain
-	collect-info check stop help"
+_foldctl_verbs="list stat top iostat file map spill fetch get set workers
+	metrics explain collect-info check stop help"
 # verbs end
 
 # Asks no daemon, so none can keep the shell waiting.
@@ -80,7 +81,8 @@ _foldctl() {
 	if [[ $COMP_CWORD == 1 ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$_foldctl_verbs --version
 			$_foldctl_always $_foldctl_table" -- "$cur")
-	elif [[ $prev == --textfile || $verb == file || $verb == map ]] &&
+	elif [[ $prev == --textfile || $verb == file || $verb == map ||
+		$verb == spill || $verb == fetch ]] &&
 		[[ $cur != -* ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")

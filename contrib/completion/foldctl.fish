@@ -28,6 +28,8 @@ complete -c foldctl -n __fish_use_subcommand -s V -l version -d 'Print the versi
 for pair in 'list=All mounts in a table' 'stat=What a mount holds, takes and does' \
         'top=What a mount does, live' 'iostat=A line of rates for each interval' \
         'file=What files take' 'map=Where the pages of a file are' \
+        'spill=Send files to the backing file' \
+        'fetch=Bring files back' \
         'get=Values of keys' 'set=Change a knob' 'workers=The worker threads' \
         'metrics=All keys as OpenMetrics text' 'explain=What keys mean' \
         'collect-info=A text for a bug report' \
@@ -68,6 +70,11 @@ __foldctl_offer file -s t -l total -d 'The sum alone'
 __foldctl_offer file -F
 __foldctl_offer map -s a -l ages -d 'Ages of the pages'
 __foldctl_offer map -F
+for verb in spill fetch
+    __foldctl_offer $verb -s r -l recursive -d 'Below directories'
+    __foldctl_offer $verb -s p -l pages -x -d 'Only these pages'
+    __foldctl_offer $verb -F
+end
 __foldctl_offer get -a '(__foldctl_keys)'
 __foldctl_offer set -a '(__foldctl_knobs)' -d Key
 __foldctl_offer workers -a '+1 -1 =1 auto'
