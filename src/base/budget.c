@@ -32,16 +32,44 @@ void budget_init(struct budget *b, uint64_t limit_bytes)
 	atomic_init(&b->used_bytes, 0);
 	atomic_init(&b->peak_bytes, 0);
 	atomic_init(&b->refused, 0);
+	atomic_init(&b->kept_percent, 0);
+}
+
+static _Thread_local bool dips;
+
+bool budget_dip(bool on)
+{
+	bool before = dips;
+
+	dips = on;
+	return before;
+}
+
+bool budget_dips(void)
+{
+	return dips;
+}
+
+void budget_keep(struct budget *b, unsigned percent)
+{
+	atomic_store_explicit(&b->kept_percent, percent, memory_order_relaxed);
+}
+
+/* By parts, for the limit may be as large as a number can be. */
+static uint64_t kept(const struct budget *b, uint64_t limit)
+{
+	return dips ? 0 : limit / 100 * load(&b->kept_percent);
 }
 
 /* What may be used in all by takers of kind @use. */
 static uint64_t ceiling(const struct budget *b, enum budget_use use)
 {
-	uint64_t limit = load(&b->limit_bytes);
+	uint64_t limit = load(&b->limit_bytes), most = limit;
 
 	if (use == BUDGET_RESERVE)
 		return limit;
-	return limit > BUDGET_RESERVE_BYTES ? limit - BUDGET_RESERVE_BYTES : 0;
+	most -= kept(b, limit);
+	return most > BUDGET_RESERVE_BYTES ? most - BUDGET_RESERVE_BYTES : 0;
 }
 
 int budget_take(struct budget *b, uint64_t bytes, enum budget_use use)

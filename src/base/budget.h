@@ -6,7 +6,10 @@
  * Whoever makes the kernel charge memory (touches a new page of the arena,
  * grows a derived table) takes it here first and gives it back when the
  * memory is returned. A small reserve at the end is for work that frees
- * memory (deleting must always work): only takers that ask for it get it.
+ * memory (deleting must always work): only takers that ask for it get it. In
+ * front of that a part may be kept for work that must not fail for want of
+ * room while it can be had, as writing to swap: a thread says that it is at
+ * such, and its BUDGET_NORMAL takes get it.
  * Lock-free; callable from anywhere.
  */
 #ifndef SRC_BASE_BUDGET_H
@@ -30,7 +33,8 @@ struct budget {
 	_Atomic uint64_t limit_bytes;
 	_Atomic uint64_t used_bytes;
 	_Atomic uint64_t peak_bytes;
-	_Atomic uint64_t refused; /* takes that did not fit */
+	_Atomic uint64_t refused;      /* takes that did not fit */
+	_Atomic uint64_t kept_percent; /* of the limit, for who dips */
 };
 
 void budget_init(struct budget *b, uint64_t limit_bytes);
@@ -41,6 +45,13 @@ int budget_take(struct budget *b, uint64_t bytes,
 /* Take without asking: for memory that is there already (start, attach). */
 void budget_force(struct budget *b, uint64_t bytes);
 void budget_give(struct budget *b, uint64_t bytes);
+
+/* Keep so much of the limit, whatever it becomes; 0, at first, is nothing. */
+void budget_keep(struct budget *b, unsigned percent);
+/* What the calling thread takes from now on may come of what is kept; gives
+ * what it was before, to be put back. */
+bool budget_dip(bool on);
+bool budget_dips(void);
 
 uint64_t budget_used(const struct budget *b);
 uint64_t budget_peak(const struct budget *b);

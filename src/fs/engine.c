@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What only writes to swap may use. */
+#define SWAP_KEPT_PERCENT 5
 #define POOL_LEAST_BYTES (4 * GIB)
 #define POOL_MOST_BYTES (16 * TIB)
 
@@ -79,6 +81,8 @@ int engine_init(struct engine *engine, const struct fs_config *config)
 
 	memset(engine, 0, sizeof(*engine));
 	budget_init(&engine->budget, config->mem_limit_bytes);
+	if (config->profile == FS_PROFILE_SWAP)
+		budget_keep(&engine->budget, SWAP_KEPT_PERCENT);
 	r = build(engine, config);
 	if (r)
 		engine_fini(engine);

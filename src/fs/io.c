@@ -51,10 +51,21 @@ void io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
 	reply_out(w, head->unique, done);
 }
 
+/* A file that is used as a device has its size before its pages. */
+static bool is_swap(const struct fs *fs, struct file file,
+		    const struct fuse_write_in *in)
+{
+	return fs->config->profile == FS_PROFILE_SWAP &&
+	       in->offset + in->size <=
+		       atomic_load_explicit(&file.body->size,
+					    memory_order_relaxed);
+}
+
 /* What of the request is not @done yet; adds to it. */
 static int write_rest(struct worker *w, struct file file,
 		      const struct fuse_write_in *in, size_t *done)
 {
+	bool before;
 	struct engine *e = &w->fs->engine;
 	struct stream *stream = stream_get(e->streams, w->slot);
 	const char *data = (const void *)(in + 1);
@@ -63,8 +74,10 @@ static int write_rest(struct worker *w, struct file file,
 
 	if (!stream)
 		return -EIO;
+	before = budget_dip(is_swap(w->fs, file, in));
 	r = store_write(e->store, stream, file, in->offset + *done,
 			data + *done, in->size - *done, &n);
+	budget_dip(before);
 	stream_put(e->streams, stream);
 	if (!r)
 		*done += n;

@@ -30,6 +30,7 @@ struct shared_write {
 	uint64_t first;
 	const char *src;
 	unsigned n, parts;
+	bool dips; /* budget_dips() of the owner */
 	/* Someone publishes; what it says of `next` and `done` is its own. */
 	_Atomic bool busy;
 	_Atomic unsigned next; /* part to be published; `parts`: no more */
@@ -91,12 +92,14 @@ static void write_part(void *arg, void *with, unsigned part)
 {
 	struct shared_write *write = arg;
 	unsigned first = part * PART_PAGES;
+	bool before = budget_dip(write->dips);
 	unsigned placed = run_place(
 		write->store, with, write->src + ((size_t)first << PAGE_SHIFT),
 		&write->fresh[first], part_pages(write, part));
 
 	atomic_store(&write->placed[part], (uint8_t)(placed + 1));
 	publish_ready(write, with);
+	budget_dip(before);
 }
 
 /* After a part that found no room: what others have placed behind it. */
@@ -122,6 +125,7 @@ unsigned parts_write(struct store *store, struct stream *stream,
 	write.file = file;
 	write.first = first;
 	write.src = src;
+	write.dips = budget_dips();
 	write.n = n < WRITE_MOST ? (unsigned)n : WRITE_MOST;
 	write.parts = (write.n + PART_PAGES - 1) / PART_PAGES;
 	if (!share_run(store->share, stream->slot, write.parts, write_part,

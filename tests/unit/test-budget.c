@@ -90,6 +90,36 @@ static void test_limit_lowered(void **state UNUSED)
 	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), 0);
 }
 
+/* A part in front of the reserve is for who says so, and follows the limit. */
+static void test_kept_for_who_dips(void **state UNUSED)
+{
+	const uint64_t kept = LIMIT / 100 * 5;
+	struct budget b;
+
+	budget_init(&b, LIMIT);
+	budget_keep(&b, 5);
+	assert_int_equal(budget_room(&b), NORMAL_MOST - kept);
+	assert_int_equal(budget_take(&b, NORMAL_MOST - kept, BUDGET_NORMAL), 0);
+	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
+	assert_false(budget_dip(true));
+	assert_true(budget_dips());
+	assert_int_equal(budget_take(&b, kept + 1, BUDGET_NORMAL), -ENOSPC);
+	assert_int_equal(budget_take(&b, kept, BUDGET_NORMAL), 0);
+	/* What frees memory comes after that. */
+	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
+	assert_true(budget_dip(false));
+	assert_false(budget_dips());
+	assert_int_equal(budget_take(&b, 1, BUDGET_RESERVE), 0);
+	budget_give(&b, kept + 1);
+	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
+	budget_set_limit(&b, 2 * LIMIT);
+	assert_int_equal(budget_room(&b), LIMIT - kept);
+	budget_set_limit(&b, UINT64_MAX);
+	assert_int_equal(budget_take(&b, LIMIT, BUDGET_NORMAL), 0);
+	budget_set_limit(&b, BUDGET_RESERVE_BYTES);
+	assert_int_equal(budget_room(&b), 0);
+}
+
 /* Takes till it is refused, gives all back, again. Returns its complaint. */
 static void *storm(void *arg)
 {
@@ -138,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_take_and_give),
 		cmocka_unit_test(test_reserve_is_kept),
+		cmocka_unit_test(test_kept_for_who_dips),
 		cmocka_unit_test(test_forced_passes),
 		cmocka_unit_test(test_odd_limits),
 		cmocka_unit_test(test_limit_lowered),
