@@ -57,7 +57,9 @@ static bool read_line(const char *top, const char *name, char *line,
 	bool ok;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%s", top, name);
+	if (snprintf(path, sizeof(path), "%s/%s", top, name) >=
+	    (int)sizeof(path))
+		return false;
 	f = fopen(path, "re");
 	if (!f)
 		return false;
