@@ -21,7 +21,7 @@ _foldctl_options() {
 	explain) echo "$_foldctl_table" ;;
 	collect-info) ;;
 	check) echo "--json" ;;
-	stop) echo "--lazy" ;;
+	stop) echo "--lazy --dead" ;;
 	help) ;;
 	esac
 }

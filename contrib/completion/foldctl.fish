@@ -83,4 +83,5 @@ __foldctl_offer metrics -s p -l prometheus -d 'Older format'
 __foldctl_offer explain -a '(__foldctl_keys)'
 __foldctl_offer collect-info -F
 __foldctl_offer stop -s l -l lazy -d 'Out of view at once'
+__foldctl_offer stop -s d -l dead -d 'Clear away a dead mount'
 functions -e __foldctl_offer

@@ -4,23 +4,27 @@
  * waits for the daemon's end, when all its memory has been given back.
  *
  * --lazy asks the daemon to do as after SIGTERM: out of view at once, ended
- * with the last file that is open.
+ * with the last file that is open. --dead clears away what a daemon that was
+ * killed has left, and touches nothing else.
  */
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int exec_fusermount(const char *point)
+static int exec_fusermount(const char *point, bool lazy)
 {
 	static char name[] = "fusermount3", flag[] = "-u", end[] = "--";
-	char *argv[] = {name, flag, end, NULL, NULL};
+	static char lazily[] = "-uz";
+	char *argv[] = {name, lazy ? lazily : flag, end, NULL, NULL};
 	char copy[4096];
 	int status;
 	pid_t pid = fork();
@@ -41,19 +45,19 @@ static int exec_fusermount(const char *point)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
 }
 
-static int unmount(const char *point)
+static int unmount(const char *point, bool lazy)
 {
 	/* The mount point may be a link by now: that is not the mount. */
-	if (umount2(point, UMOUNT_NOFOLLOW) == 0)
+	if (umount2(point, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
 		return 0;
 	if (errno != EPERM)
 		return -errno;
-	return exec_fusermount(point);
+	return exec_fusermount(point, lazy);
 }
 
 static int unmount_or_say(const char *point)
 {
-	int r = unmount(point);
+	int r = unmount(point, false);
 
 	if (r == -EBUSY)
 		say("%s is in use, nothing was done; 'fuser -vm %s' says by "
@@ -139,25 +143,83 @@ static int stop(struct context *ctx, const struct mount *mount, bool lazy)
 	return code;
 }
 
+/* The kernel has lost the daemon. Asked only when no daemon listens: one that
+ * is stuck would hang us. */
+static bool has_lost_its_daemon(const char *point)
+{
+	struct statfs fs;
+
+	return statfs(point, &fs) < 0 &&
+	       (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+static int clear_dead(struct context *ctx, const struct mount *mount)
+{
+	struct client client;
+	int r = client_open(&client, mount, ctx->timeout_ms);
+
+	if (r == 0) {
+		client_close(&client);
+		return EXIT_DONE;
+	}
+	if ((r != -ECONNREFUSED && r != -ENOENT) ||
+	    !has_lost_its_daemon(mount->point))
+		return EXIT_DONE;
+	r = unmount(mount->point, true);
+	if (r < 0 && r != -ECANCELED)
+		say("%s: cannot unmount: %s", mount->point, strerror(-r));
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* What lies uppermost at exactly @word. That nothing does is what was wanted. */
+static int stop_dead(struct context *ctx, const char *word)
+{
+	char here[PATH_MAX], path[PATH_MAX];
+	const struct mount *found = NULL;
+	int code;
+
+	if (!word)
+		return context_usage(ctx, "stop --dead needs a mount point");
+	code = context_mounts(ctx);
+	if (code != EXIT_DONE)
+		return code;
+	if (!getcwd(here, sizeof(here)))
+		strcpy(here, "/");
+	if (path_normal(here, word, path, sizeof(path)) < 0)
+		return context_usage(ctx, "%s: too long", word);
+	for (unsigned i = 0; i < ctx->mounts.n; i++)
+		if (strcmp(ctx->mounts.list[i].point, path) == 0)
+			found = &ctx->mounts.list[i];
+	return found ? clear_dead(ctx, found) : EXIT_DONE;
+}
+
 int verb_stop(struct context *ctx, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"lazy", no_argument, NULL, 'l'},
+		{"dead", no_argument, NULL, 'd'},
 		CONTEXT_OPTIONS,
 		{0},
 	};
 	static const struct verb_help help = {
 		" -l, --lazy           out of view now, ends with the last open "
-		"file\n",
+		"file\n"
+		" -d, --dead           clear away the mount of a daemon that is "
+		"gone, and do\n"
+		"                      nothing to any other\n",
 		NULL};
 	const struct mount *mount;
-	bool lazy = false;
+	bool lazy = false, dead = false;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "l" CONTEXT_SHORT, longs, NULL)) !=
+	while ((c = getopt_long(argc, argv, "ld" CONTEXT_SHORT, longs, NULL)) !=
 	       -1) {
 		if (c == 'l') {
 			lazy = true;
+			continue;
+		}
+		if (c == 'd') {
+			dead = true;
 			continue;
 		}
 		code = context_option(ctx, c, optarg, &help);
@@ -167,6 +229,8 @@ int verb_stop(struct context *ctx, int argc, char **argv)
 	if (argc - optind > 1)
 		return context_usage(ctx, "%s: stop takes one mount",
 				     argv[optind + 1]);
+	if (dead)
+		return stop_dead(ctx, argv[optind]);
 	code = context_mount(ctx, argv[optind], &mount);
 	return code == EXIT_DONE ? stop(ctx, mount, lazy) : code;
 }
