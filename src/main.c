@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "daemon.h"
 #include "fs/fs.h"
+#include "notify.h"
 #include "options_argv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 struct start {
 	struct fs_config config;
 	struct daemon daemon;
+	struct notify notify;
 	bool announced;
 	char mountpoint[PATH_MAX];
 	char kernel_options[OPTIONS_KERNEL_MAX];
@@ -35,7 +37,11 @@ static const char *const cache_names[] = {
 	[FS_CACHE_NONE] = "none",
 };
 
-static void say_what_is_mounted(const struct fs_config *config)
+#define PROMISE_MAX 192
+
+/* What the mount promises, for people. */
+static const char *promise(const struct fs_config *config,
+			   char text[PROMISE_MAX])
 {
 	char size[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
 	char codec[CODEC_TEXT_MAX], workers[32] = "workers by load";
@@ -45,22 +51,46 @@ static void say_what_is_mounted(const struct fs_config *config)
 	if (config->workers)
 		snprintf(workers, sizeof(workers), "%u worker%s",
 			 config->workers, config->workers == 1 ? "" : "s");
-	log_notice("mounted %s: up to %s of files in at most %s of RAM, %s, "
-		   "%s, cache %s%s",
-		   config->mountpoint, size_format(config->size_bytes, size),
-		   size_format(config->mem_limit_bytes, limit),
-		   codec_format(&config->compress, codec), workers,
-		   cache_names[config->cache],
-		   config->profile == FS_PROFILE_SWAP ? ", for swap" : "");
+	snprintf(text, PROMISE_MAX,
+		 "up to %s of files in at most %s of RAM, %s, %s, cache %s%s",
+		 size_format(config->size_bytes, size),
+		 size_format(config->mem_limit_bytes, limit),
+		 codec_format(&config->compress, codec), workers,
+		 cache_names[config->cache],
+		 config->profile == FS_PROFILE_SWAP ? ", for swap" : "");
+	return text;
 }
 
-static void on_ready(void *arg)
+static void on_ready(struct start *start)
+{
+	char text[PROMISE_MAX];
+
+	promise(&start->config, text);
+	start->announced = true;
+	daemon_ready(&start->daemon);
+	log_notice("mounted %s: %s", start->config.mountpoint, text);
+	notify_send(&start->notify, "READY=1\nMAINPID=%ld\nSTATUS=Mounted: %s",
+		    (long)getpid(), text);
+}
+
+static void on_event(void *arg, enum fs_event event)
 {
 	struct start *start = arg;
 
-	start->announced = true;
-	daemon_ready(&start->daemon);
-	say_what_is_mounted(&start->config);
+	switch (event) {
+	case FS_READY:
+		on_ready(start);
+		break;
+	case FS_IN_USE:
+		notify_send(&start->notify,
+			    "STOPPING=1\nSTATUS=Unmounted from view, ends with "
+			    "the last file in use");
+		break;
+	case FS_ENDING:
+		notify_send(&start->notify,
+			    "STOPPING=1\nSTATUS=Unmounted, giving memory back");
+		break;
+	}
 }
 
 static int exit_code_of(int r)
@@ -155,7 +185,11 @@ static int run(struct start *start, const char *name, bool foreground)
 	int r;
 
 	start->daemon.pipe_fd = -1;
-	if (!foreground) {
+	if (foreground) {
+		notify_send(&start->notify, "STATUS=Mounting");
+	} else {
+		/* Its end of start is our exit, and nobody's message. */
+		notify_drop(&start->notify);
 		/* A lock or a pipe of the caller's script must not be held
 		 * for the life of the mount; nothing is open here yet. */
 		close_range(STDERR_FILENO + 1, ~0U, 0);
@@ -165,7 +199,7 @@ static int run(struct start *start, const char *name, bool foreground)
 			return EXIT_CODE_SYSTEM;
 		}
 	}
-	r = fs_run(&start->config, on_ready, start);
+	r = fs_run(&start->config, on_event, start);
 	if (!start->announced)
 		daemon_failed(&start->daemon, exit_code_of(r));
 	return exit_code_of(r);
@@ -177,6 +211,7 @@ static int mount_it(const struct command *c, const struct options *o,
 	static struct start start;
 	int r;
 
+	notify_init(&start.notify);
 	r = find_mountpoint(c->mountpoint, start.mountpoint);
 	if (r < 0)
 		return exit_code_of(r);

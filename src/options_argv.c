@@ -16,6 +16,7 @@
 static const struct option long_options[] = {
 	/* clang-format off */
 	{"options",    required_argument, NULL, 'o'},
+	{"config",     required_argument, NULL, 'c'},
 	{"foreground", no_argument,       NULL, 'f'},
 	{"debug",      no_argument,       NULL, 'd'},
 	{"help",       no_argument,       NULL, 'h'},
@@ -116,7 +117,7 @@ static int take_words(struct command *c, struct options *o, int count,
 static int take_letters(struct command *c, struct options *o, int argc,
 			char *const argv[], bool take_lists)
 {
-	const char *letters = c->helper ? ":fsnvhVt:N:o:" : ":fdhVo:";
+	const char *letters = c->helper ? ":fsnvhVt:N:o:" : ":fdhVo:c:";
 	const struct option *names = c->helper ? no_long_options : long_options;
 	int letter, r = 0;
 
@@ -129,6 +130,8 @@ static int take_letters(struct command *c, struct options *o, int argc,
 			c->verb = COMMAND_VERSION;
 		else if (letter == 'o')
 			r = take_lists ? options_take(o, optarg) : 0;
+		else if (letter == 'c' && !c->helper)
+			r = take_lists ? options_take_file(o, optarg) : 0;
 		else if (letter == '?' || letter == ':' ||
 			 !(c->helper ? take_helper_switch(c, o, letter)
 				     : take_switch(c, letter)))
@@ -169,6 +172,7 @@ void command_help(FILE *out)
 	      "Mount a directory whose files are kept compressed in memory.\n"
 	      "\n"
 	      "  -o, --options LIST  mount options, separated by commas\n"
+	      "  -c, --config FILE   as -o config=FILE, with no escapes in it\n"
 	      "  -f, --foreground    stay in the foreground\n"
 	      "  -d, --debug         the same, and print every request\n"
 	      "  -h, --help          print this and end\n"

@@ -54,8 +54,11 @@ _foldfs() {
 	if [[ $prev == -o || $prev == --options ]]; then
 		_foldfs_list "$cur"
 		_foldfs_cut_colons "$cur"
+	elif [[ $prev == -c || $prev == --config ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	elif [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "-o --options -f --foreground
+		mapfile -t COMPREPLY < <(compgen -W "-o --options -c --config -f --foreground
 			-d --debug -h --help -V --version" -- "$cur")
 	else
 		compopt -o filenames

@@ -27,6 +27,7 @@ end
 for name in foldfs mount.foldfs
     complete -c $name -x -a '(__fish_complete_directories)'
     complete -c $name -s o -l options -x -a '(__foldfs_options)' -d 'Mount options'
+    complete -c $name -s c -l config -r -F -d 'Read options from a file'
     complete -c $name -s f -l foreground -d 'Stay in the foreground'
     complete -c $name -s d -l debug -d 'Print every request'
     complete -c $name -s h -l help -d 'Print help'

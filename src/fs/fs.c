@@ -191,7 +191,8 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 		close(fs->ready_fd);
 }
 
-int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
+int fs_run(const struct fs_config *config,
+	   void (*tell)(void *arg, enum fs_event event), void *arg)
 {
 	struct signals signals;
 	struct talk talk;
@@ -209,6 +210,8 @@ int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
 		return -ENOMEM;
 	}
 	fs->config = config;
+	fs->tell = tell;
+	fs->tell_arg = arg;
 	fs->ctl = (struct ctl){.ops = &knobs_ops, .arg = fs};
 	fs->owner = geteuid();
 	fs->started_ns = clock_ns();
@@ -219,8 +222,9 @@ int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg)
 	talk_prepare(&talk, fs, &signals);
 	r = start(fs, &signals, &talk);
 	if (!r) {
-		ready(arg);
+		tell(arg, FS_READY);
 		crew_wait_ended(fs->crew);
+		tell(arg, FS_ENDING);
 		r = atomic_load_explicit(&fs->error, memory_order_relaxed);
 	}
 	stop(fs, &signals, &talk);

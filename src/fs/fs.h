@@ -52,13 +52,21 @@ struct fs_config {
 	const char *kernel_options;
 };
 
+/* What is told meanwhile, each at most once; FS_IN_USE may overtake. */
+enum fs_event {
+	FS_READY,  /* the mount answers requests; not on a failed start */
+	FS_IN_USE, /* unmounted from view; ends with the last open file */
+	FS_ENDING, /* unmounted, or given up: all memory is being freed */
+};
+
 /*
  * Mount and serve until unmounted or a signal (SIGINT, SIGTERM, SIGHUP) asks
- * to end. @ready is called once, with 0 when the mount answers requests;
- * on a failed start it is not called. Errors are logged here with their cause.
+ * to end; @tell is called from any thread. Errors are logged here with their
+ * cause.
  * Returns 0 after a clean end, else -errno (EPERM, ENOENT, ENOTDIR: about the
  * mountpoint; others: the system).
  */
-int fs_run(const struct fs_config *config, void (*ready)(void *arg), void *arg);
+int fs_run(const struct fs_config *config,
+	   void (*tell)(void *arg, enum fs_event event), void *arg);
 
 #endif

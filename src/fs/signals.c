@@ -50,10 +50,12 @@ static bool end_softly(struct fs *fs, int signal)
 			  strerror(-r));
 		return false;
 	}
-	if (busy)
+	if (busy) {
 		log_notice("%s: %s: files are in use; unmounted from view, "
 			   "ends with the last of them (once more: ends now)",
 			   fs->config->mountpoint, strsignal(signal));
+		fs->tell(fs->tell_arg, FS_IN_USE);
+	}
 	return true;
 }
 

@@ -95,6 +95,8 @@ struct fs {
 	struct spiller *spiller;
 	struct autoscale *autoscale;
 	struct ctl ctl;
+	void (*tell)(void *arg, enum fs_event event);
+	void *tell_arg;
 	uint64_t started_ns;
 	struct timespec started; /* the hidden file's times */
 	uid_t owner;             /* who mounted: may turn the knobs */
