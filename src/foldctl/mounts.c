@@ -38,6 +38,7 @@ static void fill_in(struct mount *mount, struct libmnt_fs *fs)
 
 	*mount = (struct mount){
 		.id = minor(mnt_fs_get_devno(fs)),
+		.place = (unsigned)mnt_fs_get_id(fs),
 		.point = or_empty(mnt_fs_get_target(fs)),
 		.source = or_empty(mnt_fs_get_source(fs)),
 		.options = options,

@@ -17,7 +17,8 @@
 struct libmnt_table;
 
 struct mount {
-	unsigned id; /* minor number of its device; names the socket */
+	unsigned id;    /* minor number of its device; names the socket */
+	unsigned place; /* in the tree of mounts, by the kernel's number */
 	const char *point;
 	const char *source;
 	const char *options;

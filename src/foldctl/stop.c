@@ -6,142 +6,276 @@
  * --lazy asks the daemon to do as after SIGTERM: out of view at once, ended
  * with the last file that is open. --dead clears away what a daemon that was
  * killed has left, and touches nothing else.
+ *
+ * The numbers of a mount that has gone belong to the next one at once: what
+ * bears one of them is another mount, unless it was there before.
  */
+#include "base/clock.h"
 #include "foldctl/term.h"
+#include "foldctl/unmount.h"
 #include "foldctl/verbs.h"
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-static int exec_fusermount(const char *point, bool lazy)
-{
-	static char name[] = "fusermount3", flag[] = "-u", end[] = "--";
-	static char lazily[] = "-uz";
-	char *argv[] = {name, lazy ? lazily : flag, end, NULL, NULL};
-	char copy[4096];
-	int status;
-	pid_t pid = fork();
+/* For what takes long and still comes to an end: memory is given back. */
+#define PATIENCE_MS 600000
+/* A daemon that answers so often after the unmount does not end. */
+#define ANSWERS_MAX 3
 
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		snprintf(copy, sizeof(copy), "%s", point);
-		argv[3] = copy;
-		execvp(name, argv);
-		say("fusermount3: %s", strerror(errno));
-		_exit(EXIT_FAILED);
-	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	/* It has said why. */
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECANCELED;
-}
+/* What is to be stopped. */
+struct stop {
+	struct context *ctx;
+	struct mount mount;
+	struct client client;
+	int daemon_fd; /* readable when it has ended; -1: nobody can tell */
+	bool lazy;
+};
 
-static int unmount(const char *point, bool lazy)
+static int unmount_or_say(const struct mount *mount)
 {
-	/* The mount point may be a link by now: that is not the mount. */
-	if (umount2(point, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
-		return 0;
-	if (errno != EPERM)
-		return -errno;
-	return exec_fusermount(point, lazy);
-}
-
-static int unmount_or_say(const char *point)
-{
-	int r = unmount(point, false);
+	const char *point = mount->point;
+	int r = unmount(mount, false);
 
 	if (r == -EBUSY)
 		say("%s is in use, nothing was done; 'fuser -vm %s' says by "
 		    "whom, 'foldctl stop --lazy' takes it out of view",
 		    point, point);
+	else if (r == -EPERM)
+		say("%s: only root and the mount's owner may stop", point);
 	else if (r < 0 && r != -ECANCELED)
 		say("%s: cannot unmount: %s", point, strerror(-r));
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Whether the kernel's list still has it; with @say_where say so. */
-static bool is_there(unsigned id, bool say_where)
+/* --- what is there yet --- */
+
+static bool is_same(const struct mount *a, const struct mount *b)
+{
+	return a->id == b->id && a->place == b->place &&
+	       strcmp(a->point, b->point) == 0;
+}
+
+static const struct mount *find(const struct mounts *mounts,
+				const struct mount *mount)
+{
+	for (unsigned i = 0; i < mounts->n; i++)
+		if (is_same(&mounts->list[i], mount))
+			return &mounts->list[i];
+	return NULL;
+}
+
+static bool is_there(const struct mount *mount)
+{
+	struct mounts now;
+	bool found;
+
+	if (mounts_read(&now, NULL) < 0)
+		return false;
+	found = find(&now, mount) != NULL;
+	mounts_fini(&now);
+	return found;
+}
+
+/* Bound to another place as well: then the daemon does not end. */
+static int check_other_places(const struct stop *s)
+{
+	const struct mounts *before = &s->ctx->mounts;
+
+	for (unsigned i = 0; i < before->n; i++) {
+		const struct mount *other = &before->list[i];
+
+		if (other->id == s->mount.id && !is_same(other, &s->mount) &&
+		    is_there(other)) {
+			say("it is still mounted at %s", other->point);
+			return EXIT_FAILED;
+		}
+	}
+	return EXIT_DONE;
+}
+
+/* The list that @file shows has a mount of this id; then say where. */
+static bool tell_of(const struct stop *s, const char *pid)
 {
 	struct mounts mounts;
 	bool found = false;
+	char file[64];
 
-	if (mounts_read(&mounts, NULL) < 0)
+	snprintf(file, sizeof(file), "/proc/%.16s/mountinfo", pid);
+	if (mounts_read(&mounts, file) < 0)
 		return false;
 	for (unsigned i = 0; i < mounts.n && !found; i++) {
-		found = mounts.list[i].id == id;
-		if (found && say_where)
+		found = mounts.list[i].id == s->mount.id;
+		if (found && strcmp(pid, "self") == 0)
 			say("it is still mounted at %s", mounts.list[i].point);
+		else if (found)
+			say("%s: unmounted here, but process %s has it mounted "
+			    "in another mount namespace",
+			    s->mount.point, pid);
 	}
 	mounts_fini(&mounts);
 	return found;
 }
 
+static bool tell_where_it_is(const struct stop *s)
+{
+	bool found = tell_of(s, "self");
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	while (proc && !found && (entry = readdir(proc)))
+		found = isdigit((unsigned char)*entry->d_name) &&
+			tell_of(s, entry->d_name);
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+/* --- waiting --- */
+
 /* The kernel tells of changes of the list by POLLPRI. */
-static int wait_out_of_view(const struct mount *mount)
+static int wait_out_of_view(const struct stop *s)
 {
 	int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	struct pollfd p = {.fd = fd, .events = POLLPRI};
+	struct pollfd p[] = {
+		{.fd = fd, .events = POLLPRI},
+		{.fd = s->daemon_fd, .events = POLLIN},
+	};
+	uint64_t end = clock_ns() + PATIENCE_MS * (NS_PER_S / 1000);
+	bool there;
 
 	if (fd < 0) {
 		say("/proc/self/mountinfo: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
-	progress("%s: waiting for the unmount", mount->point);
-	while (is_there(mount->id, false))
-		poll(&p, 1, 1000);
+	progress("%s: waiting for the unmount", s->mount.point);
+	while ((there = is_there(&s->mount)) && !p[1].revents &&
+	       clock_ns() < end)
+		poll(p, ARRAY_SIZE(p), 1000);
 	progress_end();
 	close(fd);
-	return EXIT_DONE;
+	if (!there || p[1].revents)
+		return EXIT_DONE;
+	say("%s: the daemon does not unmount it; its log says why",
+	    s->mount.point);
+	return EXIT_FAILED;
 }
 
-/* Its end is when its memory is free again. */
-static void wait_for_end(const struct mount *mount, int daemon_fd)
+static bool still_answers(struct stop *s)
 {
-	struct pollfd p = {.fd = daemon_fd, .events = POLLIN};
-
-	progress("%s: waiting for the daemon to end", mount->point);
-	while (poll(&p, 1, -1) < 0 && errno == EINTR)
-		;
-	progress_end();
-}
-
-static int stop(struct context *ctx, const struct mount *mount, bool lazy)
-{
-	struct client client;
 	json_t *answer;
-	int daemon_fd;
-	int code = context_open(ctx, mount, &client);
+
+	if (client_ask(&s->client, "hello", &answer) < 0)
+		return false;
+	json_decref(answer);
+	return true;
+}
+
+/* Its end is when its memory is free again. It does not come while the mount
+ * is anywhere else: the daemon goes on, and answers. */
+static int wait_for_end(struct stop *s)
+{
+	struct pollfd p = {.fd = s->daemon_fd, .events = POLLIN};
+	uint64_t end = clock_ns() + PATIENCE_MS * (NS_PER_S / 1000);
+	unsigned answers = 0;
+
+	while (clock_ns() < end) {
+		int r = poll(&p, 1, (int)s->ctx->timeout_ms);
+
+		if (r > 0)
+			return EXIT_DONE;
+		if (r < 0 || !still_answers(s))
+			continue;
+		if (tell_where_it_is(s))
+			return EXIT_FAILED;
+		if (++answers < ANSWERS_MAX)
+			continue;
+		say("%s: unmounted here, but its daemon goes on: it is "
+		    "mounted in another mount namespace",
+		    s->mount.point);
+		return EXIT_FAILED;
+	}
+	say("%s: unmounted, but the daemon, process %d, does not end",
+	    s->mount.point, (int)client_peer(&s->client));
+	return EXIT_NO_ANSWER;
+}
+
+/* --- the verb --- */
+
+/* What the daemon unmounts is where it mounted, whichever place was named. */
+static void choose_own_place(struct stop *s, const json_t *hello)
+{
+	const struct mounts *mounts = &s->ctx->mounts;
+	const char *point = answer_text(hello, "mountpoint");
+
+	for (unsigned i = 0; point && i < mounts->n; i++)
+		if (mounts->list[i].id == s->mount.id &&
+		    strcmp(mounts->list[i].point, point) == 0)
+			s->mount = mounts->list[i];
+}
+
+static int stop_lazily(struct stop *s)
+{
+	json_t *answer;
+	int code = unmount_check(&s->mount);
+
+	if (code == EXIT_DONE)
+		code = context_ask(&s->mount, &s->client, "stop", &answer);
+	if (code != EXIT_DONE)
+		return code;
+	json_decref(answer);
+	code = wait_out_of_view(s);
+	return code == EXIT_DONE ? check_other_places(s) : code;
+}
+
+static int stop_now(struct stop *s)
+{
+	int code = unmount_check(&s->mount);
+
+	if (code == EXIT_DONE)
+		code = unmount_or_say(&s->mount);
+	if (code == EXIT_DONE)
+		code = check_other_places(s);
+	if (code != EXIT_DONE || s->daemon_fd < 0)
+		return code;
+	progress("%s: waiting for the daemon to end", s->mount.point);
+	code = wait_for_end(s);
+	progress_end();
+	return code;
+}
+
+static int stop(struct stop *s)
+{
+	json_t *hello;
+	int code = context_open(s->ctx, &s->mount, &s->client);
 
 	if (code != EXIT_DONE)
 		return code;
-	/* Before the unmount: it would hang with a daemon that hangs. */
-	code = context_ask(mount, &client, lazy ? "stop" : "hello", &answer);
-	daemon_fd = (int)syscall(SYS_pidfd_open, client_peer(&client), 0);
-	client_close(&client);
+	/* First: with a daemon that hangs the unmount would hang, and a wish
+	 * that nobody waits for any more would come true later. */
+	code = context_ask(&s->mount, &s->client, "hello", &hello);
 	if (code == EXIT_DONE) {
-		json_decref(answer);
-		code = lazy ? wait_out_of_view(mount)
-			    : unmount_or_say(mount->point);
+		s->daemon_fd = (int)syscall(SYS_pidfd_open,
+					    client_peer(&s->client), 0);
+		if (s->lazy)
+			choose_own_place(s, hello);
+		json_decref(hello);
+		code = s->lazy ? stop_lazily(s) : stop_now(s);
+		if (s->daemon_fd >= 0)
+			close(s->daemon_fd);
 	}
-	/* Bound to another place as well: then the daemon does not end. */
-	if (code == EXIT_DONE && is_there(mount->id, true))
-		code = EXIT_FAILED;
-	if (daemon_fd < 0)
-		return code;
-	if (code == EXIT_DONE && !lazy)
-		wait_for_end(mount, daemon_fd);
-	close(daemon_fd);
+	client_close(&s->client);
 	return code;
 }
+
+/* --- what a daemon that was killed has left --- */
 
 /* The kernel has lost the daemon. Asked only when no daemon listens: one that
  * is stuck would hang us. */
@@ -165,7 +299,9 @@ static int clear_dead(struct context *ctx, const struct mount *mount)
 	if ((r != -ECONNREFUSED && r != -ENOENT) ||
 	    !has_lost_its_daemon(mount->point))
 		return EXIT_DONE;
-	r = unmount(mount->point, true);
+	if (unmount_check(mount) != EXIT_DONE)
+		return EXIT_FAILED;
+	r = unmount(mount, true);
 	if (r < 0 && r != -ECANCELED)
 		say("%s: cannot unmount: %s", mount->point, strerror(-r));
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
@@ -208,14 +344,15 @@ int verb_stop(struct context *ctx, int argc, char **argv)
 		"gone, and do\n"
 		"                      nothing to any other\n",
 		NULL};
+	struct stop s = {.ctx = ctx};
 	const struct mount *mount;
-	bool lazy = false, dead = false;
+	bool dead = false;
 	int c, code;
 
 	while ((c = getopt_long(argc, argv, "ld" CONTEXT_SHORT, longs, NULL)) !=
 	       -1) {
 		if (c == 'l') {
-			lazy = true;
+			s.lazy = true;
 			continue;
 		}
 		if (c == 'd') {
@@ -232,5 +369,8 @@ int verb_stop(struct context *ctx, int argc, char **argv)
 	if (dead)
 		return stop_dead(ctx, argv[optind]);
 	code = context_mount(ctx, argv[optind], &mount);
-	return code == EXIT_DONE ? stop(ctx, mount, lazy) : code;
+	if (code != EXIT_DONE)
+		return code;
+	s.mount = *mount;
+	return stop(&s);
 }
