@@ -54,25 +54,35 @@ static int connect_to(const char *path, unsigned timeout_ms, int *ret_fd)
 	return 0;
 }
 
-/* The @i-th place where the socket may be; false behind the last. */
+/*
+ * The @i-th place where the socket may be; empty: none here. False behind the
+ * last. Daemons of root and of others have theirs in different places: what
+ * lies in the others' is left from a mount that has gone.
+ */
 static bool place(unsigned i, const struct mount *mount, char *path, size_t cap)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	uid_t me = geteuid();
 
+	*path = '\0';
 	switch (i) {
 	case 0:
-		snprintf(path, cap, "%s/%u%s", FOLDFS_SOCKET_DIR, mount->id,
-			 FOLDFS_SOCKET_SUFFIX);
+		if (mount->owner == 0)
+			snprintf(path, cap, "%s/%u%s", FOLDFS_SOCKET_DIR,
+				 mount->id, FOLDFS_SOCKET_SUFFIX);
 		return true;
-	case 1:
-		snprintf(path, cap, "%s/%s/%u%s", runtime ? runtime : "",
-			 FOLDFS_SOCKET_USER_DIR, mount->id,
-			 FOLDFS_SOCKET_SUFFIX);
+	case 1: /* root may have come from the owner, with his environment */
+		if (mount->owner != 0 && runtime &&
+		    (me == mount->owner || me == 0))
+			snprintf(path, cap, "%s/%s/%u%s", runtime,
+				 FOLDFS_SOCKET_USER_DIR, mount->id,
+				 FOLDFS_SOCKET_SUFFIX);
 		return true;
 	case 2: /* root asks about the mount of somebody who is logged in */
-		snprintf(path, cap, "/run/user/%u/%s/%u%s", mount->owner,
-			 FOLDFS_SOCKET_USER_DIR, mount->id,
-			 FOLDFS_SOCKET_SUFFIX);
+		if (mount->owner != 0)
+			snprintf(path, cap, "/run/user/%u/%s/%u%s",
+				 mount->owner, FOLDFS_SOCKET_USER_DIR,
+				 mount->id, FOLDFS_SOCKET_SUFFIX);
 		return true;
 	}
 	return false;
@@ -86,7 +96,8 @@ int client_open(struct client *ret_client, const struct mount *mount,
 	int worst = -ENOENT;
 
 	for (unsigned i = 0; place(i, mount, path, sizeof(path)); i++) {
-		int r = connect_to(path, timeout_ms, &client.fd);
+		int r = *path ? connect_to(path, timeout_ms, &client.fd)
+			      : -ENOENT;
 
 		if (r == 0) {
 			*ret_client = client;
@@ -102,7 +113,9 @@ void client_close(struct client *client)
 {
 	close(client->fd);
 	free(client->text);
-	*client = (struct client){.fd = -1};
+	client->fd = -1;
+	client->text = NULL;
+	client->n = client->cap = 0;
 }
 
 static int send_all(int fd, const char *text, size_t n)

@@ -23,7 +23,8 @@ struct client {
 	uint64_t deadline_ms; /* of the answer that is awaited */
 	char *text;           /* what came and was not taken yet */
 	size_t n, cap;
-	char error[512]; /* after -EREMOTEIO: the daemon's sentence */
+	char error[512]; /* after -EREMOTEIO: the daemon's sentence, which
+			    client_close() leaves */
 };
 
 /*

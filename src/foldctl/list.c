@@ -46,7 +46,7 @@ static const struct table_column columns[] = {
 	[CODEC] = {"CODEC", TABLE_TEXT, false, "codec of new data"},
 	[STATE] = {"STATE", TABLE_TEXT, false,
 		   "ok, dead (daemon gone), silent (does not answer), "
-		   "unknown (no socket)"},
+		   "refused (not told to you), unknown (no socket)"},
 	[LIMIT] = {"LIMIT", TABLE_BYTES, true, "most RAM it may take"},
 	[FILES] = {"FILES", TABLE_NUMBER, true, "inodes in use"},
 	[PID] = {"PID", TABLE_NUMBER, true, "process id of the daemon"},
@@ -92,6 +92,8 @@ static const char *state_of(int error)
 		return "ok";
 	case ECONNREFUSED:
 		return "dead";
+	case EREMOTEIO:
+		return "refused";
 	case ETIMEDOUT:
 	case ECONNRESET:
 	case EPROTO:

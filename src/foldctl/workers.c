@@ -101,13 +101,13 @@ static uint64_t count(struct context *ctx, const struct mount *mount)
 
 static bool is_change(const char *word)
 {
-	const char *number = word + (strchr("+-=", *word) != NULL);
+	const char *number = word + (*word && strchr("+-=", *word));
 
 	return strcmp(word, "auto") == 0 ||
 	       (*number && strspn(number, "0123456789") == strlen(number));
 }
 
-/* Meant as one, even if it is wrong. */
+/* Meant as one, even if it is wrong: no mount is called by nothing. */
 static bool is_meant_as_change(struct context *ctx, const char *word)
 {
 	if (strchr("+-=", *word))

@@ -17,8 +17,8 @@
 #define LONG_MS 60000
 #define SHORT_MS 20
 
-/* No mount has this id. */
-static const struct mount mount = {.id = 4000000000, .point = "/mnt"};
+/* No mount has this id. An ordinary user's, who is asking or root is. */
+static struct mount mount = {.id = 4000000000, .point = "/mnt"};
 
 static char dir[] = "/tmp/foldctl-client-XXXXXX";
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -206,8 +206,8 @@ static void a_no_comes_with_its_words(void **state UNUSED)
 
 		assert_int_equal(ask(&s, LONG_MS, &client, &answer),
 				 -EREMOTEIO);
-		assert_string_equal(client.error, cases[i].words);
 		client_close(&client);
+		assert_string_equal(client.error, cases[i].words);
 		server_stop(&s);
 	}
 }
@@ -259,6 +259,22 @@ static void no_socket_is_told_from_a_dead_one(void **state UNUSED)
 	unlink(address.sun_path);
 }
 
+/* What listens where users' daemons do is no daemon of root's. */
+static void others_places_are_not_looked_at(void **state UNUSED)
+{
+	struct mount of_root = mount;
+	struct server s = {0};
+	struct client client;
+
+	of_root.owner = 0;
+	server_listen(&s);
+	assert_int_equal(client_open(&client, &of_root, LONG_MS), -ENOENT);
+	assert_int_equal(client_open(&client, &mount, LONG_MS), 0);
+	client_close(&client);
+	close(s.fd);
+	unlink(address.sun_path);
+}
+
 static void a_request_is_one_line_that_fits(void **state UNUSED)
 {
 	char request[FOLDFS_REQUEST_MAX + 1];
@@ -283,6 +299,7 @@ static int setup(void **state UNUSED)
 {
 	char path[sizeof(address.sun_path)];
 
+	mount.owner = geteuid() ? geteuid() : 1000;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/%s", dir, FOLDFS_SOCKET_USER_DIR);
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -312,6 +329,7 @@ int main(void)
 		cmocka_unit_test(who_hangs_up_is_told_from_who_hangs),
 		cmocka_unit_test(a_daemon_that_takes_nobody_times_out),
 		cmocka_unit_test(no_socket_is_told_from_a_dead_one),
+		cmocka_unit_test(others_places_are_not_looked_at),
 		cmocka_unit_test(a_request_is_one_line_that_fits),
 	};
 
