@@ -3,8 +3,9 @@
 import json
 import os
 import re
+import signal
 
-from checks import MNT
+from checks import MNT, eventually
 
 CONTROL = f'{MNT}/.foldfs'
 
@@ -43,6 +44,18 @@ def table(key, point=None):
 def of_file(path, key):
     """A key of one file, as text."""
     return os.getxattr(path, f'user.foldfs.file.{key}').decode()
+
+
+def freeze(pid):
+    """Stop it, all of its threads, which takes a moment; SIGCONT lets go."""
+    def is_frozen():
+        states = []
+        for thread in os.listdir(f'/proc/{pid}/task'):
+            with open(f'/proc/{pid}/task/{thread}/stat', 'rb') as file:
+                states.append(file.read().rpartition(b') ')[2][:1])
+        return set(states) <= {b'T', b't'}
+    os.kill(pid, signal.SIGSTOP)
+    eventually(is_frozen, f'{pid} has stopped')
 
 
 def charges(pid):
