@@ -13,14 +13,19 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
+
+#define LINE_BYTES 1024
 
 static const char *_Atomic log_name = "foldfs";
 static _Atomic enum log_target log_target = LOG_TO_STDERR;
 static _Atomic enum log_level log_most = LOG_AT_NOTICE;
 static _Atomic bool log_journal;
+static int log_socket = -1; /* written before log_target */
 
 /* Whether stderr is the journal's stream: JOURNAL_STREAM is DEVICE:INODE. */
 static bool stderr_is_journal(void)
@@ -40,8 +45,8 @@ void log_setup(const char *name, enum log_target target, enum log_level most)
 	atomic_store_explicit(&log_most, most, memory_order_relaxed);
 	atomic_store_explicit(&log_journal, stderr_is_journal(),
 			      memory_order_relaxed);
-	if (target == LOG_TO_SYSLOG)
-		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	if (target == LOG_TO_SYSLOG && log_socket < 0)
+		log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	atomic_store_explicit(&log_target, target, memory_order_release);
 }
 
@@ -84,6 +89,28 @@ static void mask(char *text, size_t n)
 			text[i] = '?';
 }
 
+/*
+ * By hand, for syslog(3) allocates and waits: for a logger that itself may wait
+ * for memory, which is swap that we serve. What it has no room for is lost. It
+ * is found anew each time, for it may be started again.
+ */
+static void send_line(enum log_level level, const char *text)
+{
+	const struct sockaddr_un to = {.sun_family = AF_UNIX,
+				       .sun_path = _PATH_LOG};
+	char line[LINE_BYTES + 128];
+	int n = snprintf(line, sizeof(line), "<%d>%s[%d]: %s",
+			 LOG_DAEMON | (int)level,
+			 atomic_load_explicit(&log_name, memory_order_relaxed),
+			 (int)getpid(), text);
+
+	if (n > 0 && (size_t)n >= sizeof(line))
+		n = sizeof(line) - 1;
+	if (sendto(log_socket, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (const struct sockaddr *)&to, sizeof(to)) < 0)
+		return;
+}
+
 static void write_line(enum log_level level, const char *fmt, va_list args)
 	PRINTF_LIKE(2, 0);
 
@@ -92,7 +119,7 @@ static void write_line(enum log_level level, const char *fmt, va_list args)
 	bool to_syslog =
 		atomic_load_explicit(&log_target, memory_order_acquire) ==
 		LOG_TO_SYSLOG;
-	char text[1024];
+	char text[LINE_BYTES];
 	size_t most = sizeof(text) - 1, n = 0;
 	int more;
 
@@ -107,7 +134,7 @@ static void write_line(enum log_level level, const char *fmt, va_list args)
 	mask(text, n);
 	text[n] = to_syslog ? '\0' : '\n';
 	if (to_syslog)
-		syslog((int)level, "%s", text);
+		send_line(level, text);
 	else if (write(STDERR_FILENO, text, n + 1) < 0)
 		return;
 }
