@@ -24,17 +24,16 @@ struct metrics_options {
 struct asked {
 	struct client client;
 	int error;
+	bool is_open; /* until the end, for what the daemon said */
 };
 
 static void ask(struct context *ctx, const struct mount *mount,
 		struct asked *asked)
 {
 	asked->error = client_open(&asked->client, mount, ctx->timeout_ms);
-	if (asked->error < 0)
-		return;
-	asked->error = client_send(&asked->client, "stat");
-	if (asked->error < 0)
-		client_close(&asked->client);
+	asked->is_open = asked->error == 0;
+	if (asked->is_open)
+		asked->error = client_send(&asked->client, "stat");
 }
 
 static json_t *hear(struct asked *asked)
@@ -44,7 +43,6 @@ static json_t *hear(struct asked *asked)
 	if (asked->error < 0)
 		return NULL;
 	asked->error = client_receive(&asked->client, &answer);
-	client_close(&asked->client);
 	stats = json_incref(json_object_get(answer, "stats"));
 	json_decref(answer);
 	return stats;
@@ -72,9 +70,32 @@ static unsigned read_mounts(struct context *ctx, const struct mount *only,
 
 /* --- where to --- */
 
+/*
+ * What @path leads to, to be given to free(): a link stays and its target is
+ * replaced. -EEXIST: there is something that a file must not take the place of.
+ */
+static int target_of(const char *path, char **ret_target)
+{
+	char *target = realpath(path, NULL);
+	struct stat st;
+
+	if (!target && lstat(path, &st) == 0)
+		return -errno;
+	if (!target && errno == ENOENT)
+		target = strdup(path);
+	if (!target)
+		return -errno;
+	if (stat(target, &st) == 0 && !S_ISREG(st.st_mode)) {
+		free(target);
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
+	}
+	*ret_target = target;
+	return 0;
+}
+
 /* Into a new file beside it, which then takes its name. */
-static int print_to_file(struct exposition *e, const char *path,
-			 const struct reading *readings, unsigned n)
+static int replace(struct exposition *e, const char *path,
+		   const struct reading *readings, unsigned n)
 {
 	char *name;
 	int fd, r = 0;
@@ -104,6 +125,23 @@ static int print_to_file(struct exposition *e, const char *path,
 	return r;
 }
 
+static int print_to_file(struct exposition *e, const char *path,
+			 const struct reading *readings, unsigned n)
+{
+	char *target = NULL;
+	int r = target_of(path, &target);
+
+	if (r == 0) {
+		r = replace(e, target, readings, n);
+		free(target);
+	}
+	if (r == 0)
+		return EXIT_DONE;
+	say("%s: %s", path,
+	    r == -EEXIST ? "it is there and no regular file" : strerror(-r));
+	return EXIT_FAILED;
+}
+
 static int print(const struct metrics_options *options,
 		 const struct reading *readings, unsigned n)
 {
@@ -111,17 +149,11 @@ static int print(const struct metrics_options *options,
 		.out = stdout,
 		.prometheus = options->prometheus || options->textfile,
 	};
-	int r;
 
-	if (!options->textfile) {
-		families_print(&e, readings, n);
-		return EXIT_DONE;
-	}
-	r = print_to_file(&e, options->textfile, readings, n);
-	if (r == 0)
-		return EXIT_DONE;
-	say("%s: %s", options->textfile, strerror(-r));
-	return EXIT_FAILED;
+	if (options->textfile)
+		return print_to_file(&e, options->textfile, readings, n);
+	families_print(&e, readings, n);
+	return EXIT_DONE;
 }
 
 static int metrics(struct context *ctx, const struct mount *only,
@@ -139,8 +171,11 @@ static int metrics(struct context *ctx, const struct mount *only,
 	if (only && asked[0].error < 0 && code == EXIT_DONE)
 		code = context_no_answer(only, asked[0].error,
 					 &asked[0].client);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		json_decref(readings[i].stats);
+		if (asked[i].is_open)
+			client_close(&asked[i].client);
+	}
 	free(readings);
 	free(asked);
 	return code;
