@@ -23,7 +23,9 @@
 static const char enter_text[] = "\033[?1049h\033[?25l\033[?7l\033[H\033[2J";
 static const char leave_text[] = "\033[0m\033[?7h\033[?25h\033[?1049l";
 
-static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGABRT};
+/* What ends a program that does nothing about it is all signals but these. */
+static const int not_ending[] = {SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU,
+				 SIGCONT, SIGCHLD, SIGURG,  SIGWINCH};
 
 static volatile sig_atomic_t entered, changed;
 static struct termios before, during;
@@ -126,13 +128,21 @@ static void on_continue(int signal UNUSED)
 	errno = saved;
 }
 
-static void handle_unless_ignored(int signal, void (*handler)(int))
+/* What is ignored stays so, and what a sanitizer reports by stays its. */
+static void handle_default(int signal, void (*handler)(int))
 {
 	struct sigaction now;
 
-	sigaction(signal, NULL, &now);
-	if (now.sa_handler != SIG_IGN)
+	if (sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
 		handle(signal, handler);
+}
+
+static bool is_ending(int signal)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(not_ending); i++)
+		if (signal == not_ending[i])
+			return false;
+	return true;
 }
 
 int screen_enter(void)
@@ -155,9 +165,10 @@ int screen_enter(void)
 	sigdelset(&while_waiting, SIGWINCH);
 	handle(SIGWINCH, on_change);
 	handle(SIGCONT, on_continue);
-	handle_unless_ignored(SIGTSTP, on_stop);
-	for (unsigned i = 0; i < sizeof(ending) / sizeof(*ending); i++)
-		handle_unless_ignored(ending[i], on_end);
+	handle_default(SIGTSTP, on_stop);
+	for (int signal = 1; signal <= SIGRTMAX; signal++)
+		if (is_ending(signal))
+			handle_default(signal, on_end);
 	fflush(stdout);
 	take();
 	return 0;

@@ -21,8 +21,8 @@ struct screen_size screen_size(void);
 bool screen_is_there(void);
 
 /*
- * Take the alternate screen and read keys unbuffered and unechoed. SIGINT and
- * the like end the program after the terminal has been restored; SIGTSTP
+ * Take the alternate screen and read keys unbuffered and unechoed. Signals that
+ * end the program do so after the terminal has been restored; SIGTSTP
  * restores it until the program goes on. 0 or a negative errno.
  */
 int screen_enter(void) MUST_CHECK;
