@@ -16,12 +16,16 @@
 int attr_get(const char *path, const char *name, char *text,
 	     size_t cap) MUST_CHECK;
 
+/* Say why stat(2) or attr_get() of @path failed; an exit code. */
+int attr_failed(const char *path, int error);
+
 /* Whether the file that @st is of lies on a foldfs mount, by its device. */
 bool attr_on_foldfs(const struct context *ctx, const struct stat *st);
 
 /*
- * What @path is, by stat(2), if it lies on foldfs. An exit code; what is wrong
- * has been said.
+ * What @path is, by stat(2), if it lies on foldfs and the daemon answers: it is
+ * asked within the time limit before its mount is touched. An exit code; what
+ * is wrong has been said.
  */
 int attr_stat(struct context *ctx, const char *path,
 	      struct stat *ret_st) MUST_CHECK;

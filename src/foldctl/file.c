@@ -5,7 +5,6 @@
 #include "foldctl/table.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +27,7 @@ enum column {
 static const struct table_column columns[] = {
 	[COL_PATH] = {"PATH", TABLE_TEXT, false, "the file"},
 	[COL_SIZE] = {"SIZE", TABLE_BYTES, true, "its size, holes included"},
-	[COL_LOGICAL] = {"LOGICAL", TABLE_BYTES, false, "bytes of its pages that are held"},
+	[COL_LOGICAL] = {"LOGICAL", TABLE_BYTES, false, "bytes of it that are held, holes left out"},
 	[COL_RESIDENT] = {"RESIDENT", TABLE_BYTES, false, "RAM that they take"},
 	[COL_SPILLED] = {"SPILLED", TABLE_BYTES, false, "bytes in the backing file only"},
 	[COL_RATIO] = {"RATIO", TABLE_RATIO, false, "LOGICAL / (RESIDENT + SPILLED)"},
@@ -123,6 +122,8 @@ static int parse(struct context *ctx, int argc, char **argv,
 	       (option = getopt_long(argc, argv, "rsto:ObnJ" CONTEXT_SHORT,
 				     longopts, NULL)) != -1)
 		r = take_option(ctx, req, option);
+	if (r == CONTEXT_GO_ON)
+		r = context_check_table(ctx, &req->table);
 	if (r == CONTEXT_GO_ON && optind == argc)
 		r = context_usage(ctx, "which file?");
 	return r;
@@ -146,11 +147,7 @@ static int add_operand(struct context *ctx, const struct request *req,
 		return EXIT_FAILED;
 	}
 	r = files_add(files, path, &st);
-	if (r < 0)
-		say("%s: %s", path,
-		    r == -ENODATA ? "the daemon cannot tell; is it older?"
-				  : strerror(-r));
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	return r < 0 ? attr_failed(path, r) : EXIT_DONE;
 }
 
 static void show(struct table *table, const struct file_entry *e,
@@ -216,7 +213,7 @@ int verb_file(struct context *ctx, int argc, char **argv)
 	}
 	if (req.sort)
 		files_sort(&files);
-	if (files.found || req.recursive || req.total)
+	if (files.found || code == EXIT_DONE)
 		r = print(&req, &files);
 	files_fini(&files);
 	return code != EXIT_DONE ? code : r;

@@ -136,6 +136,9 @@ static int ask(const char *path, struct file_entry *entry)
 		return -EPROTO;
 	}
 	entry->logical = answer_number(stats, "logical");
+	/* These are whole pages: the end of the last is nobody's data. */
+	if (entry->logical > entry->size)
+		entry->logical = entry->size;
 	entry->resident = answer_number(stats, "resident");
 	entry->spilled = answer_number(stats, "spilled");
 	put_texts(entry, path, stats);
@@ -205,59 +208,65 @@ void files_sort(struct files *files)
 
 /* --- many --- */
 
-static int by_inode(const void *a, const void *b)
-{
-	const ino_t *x = a, *y = b;
+struct identity {
+	dev_t dev;
+	ino_t ino;
+};
 
-	return *x < *y ? -1 : *x > *y;
+static int by_identity(const void *a, const void *b)
+{
+	const struct identity *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
 /* Whether another name of this file was here before. */
 static bool seen_before(struct files *files, const struct stat *st)
 {
-	ino_t *ino;
+	struct identity *id;
 	void *found;
 
 	if (st->st_nlink < 2)
 		return false;
-	ino = malloc(sizeof(*ino));
-	if (ino)
-		*ino = st->st_ino;
-	found = ino ? tsearch(ino, &files->linked, by_inode) : NULL;
+	id = malloc(sizeof(*id));
+	if (id)
+		*id = (struct identity){st->st_dev, st->st_ino};
+	found = id ? tsearch(id, &files->linked, by_identity) : NULL;
 	if (!found)
 		die("out of memory");
-	if (*(ino_t **)found == ino)
+	if (*(struct identity **)found == id)
 		return false;
-	free(ino);
+	free(id);
 	return true;
 }
 
-/* False: it could not be shown. A file that went meanwhile is none. */
-static bool visit(struct files *files, const FTSENT *e)
+/* An exit code. A file that went meanwhile is none. */
+static int visit(struct files *files, const FTSENT *e)
 {
 	int r = e->fts_errno;
 
 	if (e->fts_info == FTS_F) {
 		if (seen_before(files, e->fts_statp))
-			return true;
+			return EXIT_DONE;
 		r = -files_add(files, e->fts_accpath, e->fts_statp);
 		if (files->found % PROGRESS_STEP == 0)
 			progress("%" PRIu64 " files", files->found);
 	} else if (e->fts_info != FTS_DNR && e->fts_info != FTS_ERR &&
 		   e->fts_info != FTS_NS) {
-		return true;
+		return EXIT_DONE;
 	}
 	if (r == 0 || r == ENOENT)
-		return true;
-	say("%s: %s", e->fts_path, strerror(r));
-	return false;
+		return EXIT_DONE;
+	return attr_failed(e->fts_path, -r);
 }
 
 int files_walk(struct files *files, const char *path)
 {
 	char *copy = strdup(path);
 	char *roots[] = {copy, NULL};
-	bool all = true;
+	int code = EXIT_DONE, worst = EXIT_DONE;
 	FTSENT *e;
 	FTS *walk;
 
@@ -268,14 +277,15 @@ int files_walk(struct files *files, const char *path)
 			NULL);
 	if (!walk)
 		die("%s: %s", path, strerror(errno));
-	while (errno = 0, e = fts_read(walk))
-		all &= visit(files, e);
-	if (errno) {
-		say("%s: %s", path, strerror(errno));
-		all = false;
+	while (errno = 0, e = fts_read(walk)) {
+		code = visit(files, e);
+		if (code != EXIT_DONE)
+			worst = code;
 	}
+	if (errno)
+		worst = attr_failed(path, -errno);
 	progress_end();
 	fts_close(walk);
 	free(copy);
-	return all ? EXIT_DONE : EXIT_FAILED;
+	return worst;
 }
