@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finds the mount that is meant and asks its daemon; says what went wrong. */
 #include "foldctl/context.h"
+#include "foldctl/foreign.h"
 #include "foldctl/keys.h"
 #include "foldctl/table.h"
 #include "foldctl/term.h"
@@ -17,7 +18,7 @@
 /* For changes, once the daemon is known to be alive. */
 #define PATIENCE_MS 600000
 
-static int take_timeout(struct context *ctx, const char *argument)
+int context_timeout(struct context *ctx, const char *argument)
 {
 	char *end;
 	double seconds = strtod(argument, &end);
@@ -38,7 +39,7 @@ int context_option(struct context *ctx, int option, const char *argument,
 {
 	switch (option) {
 	case CONTEXT_TIMEOUT:
-		return take_timeout(ctx, argument);
+		return context_timeout(ctx, argument);
 	case 'h':
 		verb_print_help(ctx, help);
 		return EXIT_DONE;
@@ -78,6 +79,14 @@ int context_getopt(struct context *ctx, int argc, char **argv,
 		if (code != CONTEXT_GO_ON)
 			return code;
 	}
+	return table ? context_check_table(ctx, table) : CONTEXT_GO_ON;
+}
+
+int context_check_table(const struct context *ctx,
+			const struct table_options *table)
+{
+	if (table->json && table->raw)
+		return context_usage(ctx, "--json and --raw: one or the other");
 	return CONTEXT_GO_ON;
 }
 
@@ -110,13 +119,18 @@ int context_mounts(struct context *ctx)
 	return EXIT_DONE;
 }
 
+static void tell_mount(const struct mount *mount)
+{
+	foreign_print(stderr, "  %s (id %u, source %s)", mount->point,
+		      mount->id, mount->source);
+	fputc('\n', stderr);
+}
+
 static void list_mounts(const struct mounts *mounts)
 {
 	for (unsigned i = 0; i < mounts->n; i++)
 		if (!mounts->list[i].again)
-			fprintf(stderr, "  %s (id %u, source %s)\n",
-				mounts->list[i].point, mounts->list[i].id,
-				mounts->list[i].source);
+			tell_mount(&mounts->list[i]);
 }
 
 static int the_only_one(const struct mounts *mounts,
@@ -189,7 +203,8 @@ bool context_is_mount(struct context *ctx, const char *word)
 	if (strchr(word, '/') || strcmp(word, ".") == 0 ||
 	    strcmp(word, "..") == 0)
 		return true;
-	if (key_find(word) || context_mounts(ctx) != EXIT_DONE)
+	if (key_prefix(word) || key_find(word) ||
+	    context_mounts(ctx) != EXIT_DONE)
 		return false;
 	return mounts_of_name(&ctx->mounts, word, &n) != NULL;
 }
@@ -206,6 +221,7 @@ int context_no_answer(const struct mount *mount, int error,
 		      const struct client *client)
 {
 	const char *point = mount->point;
+	char word[PATH_MAX];
 
 	switch (-error) {
 	case EREMOTEIO:
@@ -214,11 +230,11 @@ int context_no_answer(const struct mount *mount, int error,
 	case ENOENT:
 		say("%s: no control socket %u.sock; if its daemon is gone, "
 		    "'umount -l %s' clears it",
-		    point, mount->id, point);
+		    point, mount->id, foreign_word(point, word, sizeof(word)));
 		return EXIT_NO_ANSWER;
 	case ECONNREFUSED:
 		say("%s is dead: its daemon is gone; 'umount -l %s' clears it",
-		    point, point);
+		    point, foreign_word(point, word, sizeof(word)));
 		return EXIT_NO_ANSWER;
 	case ETIMEDOUT:
 		say("%s: the daemon does not answer", point);

@@ -43,6 +43,8 @@ struct verb_help {
 	const struct table_column *columns; /* with .name NULL behind the last;
 					       NULL: makes no table */
 };
+/* What --timeout is given. */
+int context_timeout(struct context *ctx, const char *argument) MUST_CHECK;
 int context_option(struct context *ctx, int option, const char *argument,
 		   const struct verb_help *help);
 
@@ -56,6 +58,11 @@ struct table_options;
 int context_getopt(struct context *ctx, int argc, char **argv,
 		   const struct verb_help *help, struct table_options *table,
 		   const char **ret_number) MUST_CHECK;
+
+/* For a switch of one's own: CONTEXT_GO_ON, or the exit code when two of the
+ * options of tables exclude one another. */
+int context_check_table(const struct context *ctx,
+			const struct table_options *table) MUST_CHECK;
 
 /* Read the list of mounts if that was not done yet. */
 int context_mounts(struct context *ctx) MUST_CHECK;

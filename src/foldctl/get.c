@@ -124,6 +124,8 @@ int verb_get(struct context *ctx, int argc, char **argv)
 		return code;
 	if (optind == argc)
 		return context_usage(ctx, "get which key of %s?", mount->point);
+	for (int i = optind; i < argc; i++)
+		argv[i] += key_prefix(argv[i]);
 	values = json_object();
 	code = ask_for_all(ctx, mount, argc - optind, argv + optind, values);
 	if (code == EXIT_DONE)

@@ -33,8 +33,8 @@ struct request {
 
 static bool is_number(const char *word)
 {
-	return *word && word[strspn(word, "0123456789.")] == '\0' &&
-	       *word != '.';
+	return strpbrk(word, "0123456789") &&
+	       word[strspn(word, "0123456789.")] == '\0';
 }
 
 /* Take operand @*at if it is a word that names a mount. */
@@ -117,7 +117,7 @@ static int print_line(const struct sample *from, const struct sample *to)
 	       writes, sample_rate(from, to, "bytes_read") / MIB,
 	       sample_rate(from, to, "bytes_written") / MIB, all, logical, ram,
 	       sample_ratio(to), sample_number(to, "workers"));
-	return fflush(stdout) == 0 ? 0 : -errno;
+	return term_flush();
 }
 
 /* At the top, and on a terminal again whenever it has scrolled away. */
@@ -178,7 +178,7 @@ static int run(struct sampler *sampler, const struct request *req)
 			wait_for_turn(&turn_ns, req->interval_ns);
 	}
 	sample_fini(&before);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	return EXIT_DONE;
 }
 
 int verb_iostat(struct context *ctx, int argc, char **argv)

@@ -3,6 +3,7 @@
 #include "foldctl/keys.h"
 #include "base/near.h"
 #include "base/size.h"
+#include "foldfs/keys.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,13 @@ const struct key key_table[] = {
 #undef KEY
 	{NULL, NULL, NULL, false, NULL},
 };
+
+size_t key_prefix(const char *name)
+{
+	size_t n = strlen(FOLDFS_KEY_PREFIX);
+
+	return strncmp(name, FOLDFS_KEY_PREFIX, n) == 0 ? n : 0;
+}
 
 const struct key *key_find(const char *name)
 {

@@ -17,6 +17,8 @@ struct key {
 };
 extern const struct key key_table[];
 
+/* How many bytes at the front of @name are what attributes have before a key. */
+size_t key_prefix(const char *name);
 /* NULL: not known here; a newer daemon may know it. */
 const struct key *key_find(const char *name);
 /* The key that @name may have meant, or NULL. */

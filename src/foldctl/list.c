@@ -33,9 +33,9 @@ enum column {
 static const struct table_column columns[] = {
 	[MOUNT] = {"MOUNT", TABLE_TEXT, false, "where it is mounted"},
 	[SIZE] = {"SIZE", TABLE_BYTES, false,
-		  "most bytes of files, before compression"},
+		  "most bytes of file pages, before compression"},
 	[LOGICAL] = {"LOGICAL", TABLE_BYTES, false,
-		     "bytes of files held, before compression"},
+		     "bytes of file pages held, before compression"},
 	[RESIDENT] = {"RESIDENT", TABLE_BYTES, false,
 		      "RAM taken, everything counted"},
 	[SPILLED] = {"SPILLED", TABLE_BYTES, false,

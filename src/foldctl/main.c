@@ -16,29 +16,62 @@ static bool is_help(const char *word)
 	return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
 }
 
-/* --timeout may stand before the verb too: it then goes behind it. */
-static bool is_timeout(int argc, char **argv)
+/* --timeout may stand before the verb too: how many words it takes there. */
+static int timeout_words(int argc, char **argv, const char **ret_seconds)
 {
-	return argc > 3 && strcmp(argv[1], "--timeout") == 0 &&
-	       argv[3][0] != '-';
+	static const char name[] = "--timeout";
+	size_t n = sizeof(name) - 1;
+
+	if (argc < 2 || strncmp(argv[1], name, n) != 0)
+		return 0;
+	if (argv[1][n] == '=') {
+		*ret_seconds = argv[1] + n + 1;
+		return 1;
+	}
+	if (argv[1][n] != '\0' || argc < 3)
+		return 0;
+	*ret_seconds = argv[2];
+	return 2;
 }
 
-static void move_verb_first(char **argv)
+/* All of them, taken off the words. */
+static int take_timeouts(struct context *ctx, int *argc, char ***argv)
 {
-	char *verb = argv[3];
+	const char *seconds;
+	int n, code = CONTEXT_GO_ON;
 
-	argv[3] = argv[2];
-	argv[2] = argv[1];
-	argv[1] = verb;
+	while (code == CONTEXT_GO_ON &&
+	       (n = timeout_words(*argc, *argv, &seconds)) > 0) {
+		code = context_timeout(ctx, seconds);
+		(*argv)[n] = (*argv)[0];
+		*argc -= n;
+		*argv += n;
+	}
+	return code;
+}
+
+/* Without a verb it is list, which takes no operand: a verb that stands behind
+ * options is told as such. */
+static int late_verb(const struct context *ctx, int argc, char **argv)
+{
+	const char *near;
+
+	for (int i = 1; i < argc; i++)
+		if (verb_find(argv[i], &near))
+			return context_usage(
+				ctx, "%s: the verb comes before its options",
+				argv[i]);
+	return CONTEXT_GO_ON;
 }
 
 static int run(struct context *ctx, int argc, char **argv)
 {
 	const char *near = NULL;
 	bool named;
+	int code = take_timeouts(ctx, &argc, &argv);
 
-	if (is_timeout(argc, argv))
-		move_verb_first(argv);
+	if (code != CONTEXT_GO_ON)
+		return code;
 	named = argc > 1 && argv[1][0] != '-';
 	if (argc > 1 && is_version(argv[1])) {
 		printf("foldctl %s\n", FOLDFS_VERSION);
@@ -48,6 +81,10 @@ static int run(struct context *ctx, int argc, char **argv)
 		verbs_help(stdout);
 		return EXIT_DONE;
 	}
+	if (!named)
+		code = late_verb(ctx, argc, argv);
+	if (code != CONTEXT_GO_ON)
+		return code;
 	ctx->verb = verb_find(named ? argv[1] : "list", &near);
 	if (!ctx->verb)
 		return verb_unknown(ctx, argv[1], near);

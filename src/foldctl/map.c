@@ -2,6 +2,7 @@
 /* foldctl map: a picture of a file's pages, by tier and age, in the terminal. */
 #include "base/size.h"
 #include "foldctl/attr.h"
+#include "foldctl/foreign.h"
 #include "foldctl/page.h"
 #include "foldctl/picture.h"
 #include "foldctl/screen.h"
@@ -61,19 +62,17 @@ static int parse(struct context *ctx, int argc, char **argv,
 
 static int print_json(const char *path, const struct picture *p)
 {
-	json_t *object = json_pack("{s:s, s:I, s:I, s:s, s:s}", "path", path,
-				   "pages", (json_int_t)p->pages, "cell",
-				   (json_int_t)p->cell_pages, "tiers", p->tier,
-				   "ages", p->age);
-	int r = -1;
+	json_t *object = json_pack(
+		"{s:o, s:I, s:I, s:s, s:s}", "path", foreign_json(path),
+		"pages", (json_int_t)p->pages, "cell",
+		(json_int_t)p->cell_pages, "tiers", p->tier, "ages", p->age);
 
-	if (object)
-		r = json_dumpf(object, stdout, JSON_INDENT(3));
+	if (!object)
+		die("%s", strerror(ENOMEM));
+	json_dumpf(object, stdout, JSON_INDENT(3));
 	putchar('\n');
 	json_decref(object);
-	if (!object)
-		say("%s: its name is not UTF-8 and cannot be JSON", path);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	return EXIT_DONE;
 }
 
 /* What is young is bright, what is cold is dim. */
@@ -153,7 +152,8 @@ static int print_picture(const char *path, const struct request *req,
 	for (unsigned i = 0; i < p->n; i += across)
 		put_line(&page, req, p, i, across);
 	put_legend(&page, req, p);
-	return page_print(&page) < 0 ? EXIT_FAILED : EXIT_DONE;
+	page_print(&page);
+	return EXIT_DONE;
 }
 
 int verb_map(struct context *ctx, int argc, char **argv)
@@ -174,12 +174,12 @@ int verb_map(struct context *ctx, int argc, char **argv)
 	r = attr_get(path, FOLDFS_FILE_MAP, text, sizeof(text));
 	if (r == 0)
 		r = picture_parse(text, &picture);
-	if (r < 0) {
-		say("%s: %s", path,
-		    r == -ENODATA && !S_ISREG(st.st_mode) ? "not a regular file"
-							  : strerror(-r));
+	if (r == -ENODATA && !S_ISREG(st.st_mode)) {
+		say("%s: not a regular file", path);
 		return EXIT_FAILED;
 	}
+	if (r < 0)
+		return attr_failed(path, r);
 	return req.json ? print_json(path, &picture)
 			: print_picture(path, &req, &picture);
 }

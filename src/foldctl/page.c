@@ -6,7 +6,6 @@
  */
 #include "foldctl/page.h"
 #include "foldctl/term.h"
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,20 +144,15 @@ void page_go_to(struct page *page, unsigned row)
 
 int page_print(struct page *page)
 {
-	int r = 0;
-
 	if (page->kind == PAGE_SCREEN && page->row < page->height) {
 		page_newline(page);
 		if (page->row < page->height)
 			append_text(page, "\033[J");
 	}
-	errno = 0;
 	fwrite(page->text, 1, page->n, stdout);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		r = errno ? -errno : -EIO;
 	free(page->text);
 	*page = (struct page){0};
-	return r;
+	return term_flush();
 }
 
 /* How many of @cells the first @amount of @whole take. */

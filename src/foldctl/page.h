@@ -40,8 +40,8 @@ void page_newline(struct page *page);
 /* To the beginning of line @row; lines that are passed over are empty. */
 void page_go_to(struct page *page, unsigned row);
 
-/* Write it to standard output and give it up. 0 or a negative errno. */
-int page_print(struct page *page) MUST_CHECK;
+/* Write it to standard output and give it up. As term_flush(). */
+int page_print(struct page *page);
 
 /* A part of a bar: how much, and what it is painted with. */
 struct page_part {

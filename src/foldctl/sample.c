@@ -2,6 +2,7 @@
 /* A daemon that cut us off for being idle is called again, once. */
 #include "foldctl/sample.h"
 #include "base/clock.h"
+#include "foldctl/foreign.h"
 #include "foldctl/term.h"
 #include <errno.h>
 #include <stdio.h>
@@ -230,21 +231,16 @@ static json_t *workers_json(const struct sample *from, const struct sample *to)
 int sample_print_json(const struct mount *mount, const struct sample *from,
 		      const struct sample *to)
 {
-	json_t *point = json_string(mount->point);
 	json_t *object = json_pack("{s:o, s:f, s:o, s:o, s:O}", "mountpoint",
-				   point ? point : json_null(), "seconds",
+				   foreign_json(mount->point), "seconds",
 				   sample_seconds(from, to), "per_second",
 				   rates_json(from, to), "workers_per_second",
 				   workers_json(from, to), "stats", to->stats);
-	int r;
 
 	if (!object)
-		return -ENOMEM;
-	errno = 0;
-	r = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+		die("%s", strerror(ENOMEM));
+	json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	putchar('\n');
 	json_decref(object);
-	if (r < 0 || fflush(stdout) != 0)
-		return errno ? -errno : -EIO;
-	return 0;
+	return term_flush();
 }

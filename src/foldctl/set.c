@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* foldctl set: one knob of one mount, while it runs. */
+#include "foldctl/keys.h"
 #include "foldctl/verbs.h"
 #include "foldfs/control.h"
 #include <stdio.h>
@@ -19,6 +20,7 @@ static int request_of(struct context *ctx, int n, char **words,
 		equals = NULL;
 	if (n < 1 || n > 2 || (n == 2 && number) || !value)
 		return context_usage(ctx, "set what? KEY VALUE or KEY=VALUE");
+	words[0] += key_prefix(words[0]);
 	key_n = (int)(equals ? (size_t)(equals - words[0]) : strlen(words[0]));
 	if (strchr(value, '\n') || memchr(words[0], '\n', (size_t)key_n))
 		return context_usage(ctx, "a value is one line");

@@ -6,6 +6,7 @@
  * A key that no group has, because the daemon is newer or nobody put it into
  * one, stands at the end: nothing is hidden.
  */
+#include "foldctl/foreign.h"
 #include "foldctl/keys.h"
 #include "foldctl/rows.h"
 #include "foldctl/table.h"
@@ -15,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROUP_KEYS_MAX 12
+#define GROUP_KEYS_MAX 24
 
 struct line {
 	const char *label;
@@ -25,9 +26,12 @@ struct line {
 
 static const struct group {
 	const char *title;
+	/* While this key is "none" the first line says it all; or NULL. */
+	const char *unless_none;
 	struct line lines[GROUP_KEYS_MAX];
 } groups[] = {
 	{"Memory",
+	 NULL,
 	 {
 		 {"RAM taken", "mem_used_total", "mem_limit"},
 		 {"most so far", "mem_used_max", NULL},
@@ -36,14 +40,16 @@ static const struct group {
 		 {"of these the heap", "heap_bytes", NULL},
 	 }},
 	{"Files",
+	 NULL,
 	 {
-		 {"bytes held", "orig_data_size", "size"},
+		 {"pages held", "orig_data_size", "size"},
 		 {"compressed to", "compr_data_size", NULL},
 		 {"with headers and rounding", "pool_slot_bytes", NULL},
 		 {"files and directories", "inodes_used", "nr_inodes"},
 		 {"names", "names_used", NULL},
 	 }},
 	{"Pages",
+	 NULL,
 	 {
 		 {"held", "pages_stored", NULL},
 		 {"of one repeated word", "same_pages", NULL},
@@ -55,6 +61,7 @@ static const struct group {
 		 {"objects moved to save RAM", "pages_compacted", NULL},
 	 }},
 	{"Work",
+	 NULL,
 	 {
 		 {"workers", "workers", NULL},
 		 {"codec of new data", "compress", NULL},
@@ -67,7 +74,35 @@ static const struct group {
 		 {"bytes written", "bytes_written", NULL},
 		 {"shared by several workers", "requests_shared", NULL},
 	 }},
+	{"Backing file",
+	 "spill_state",
+	 {
+		 {"file", "spill", NULL},
+		 {"state", "spill_state", NULL},
+		 {"encrypted", "spill_encrypted", NULL},
+		 {"pages there", "spilled_pages", "pages_stored"},
+		 {"bytes that they take", "spilled_bytes", "spill_size"},
+		 {"taken on its disk", "backing_bytes", NULL},
+		 {"pages out", "written_back_pages", NULL},
+		 {"pages back", "brought_back_pages", NULL},
+		 {"pages read", "spill_reads", NULL},
+		 {"4 KiB units there", "bd_count", NULL},
+		 {"such units read", "bd_reads", NULL},
+		 {"such units written", "bd_writes", NULL},
+		 {"sweeps for cold pages", "spill_sweeps", NULL},
+		 {"writers slowed", "spill_waits", NULL},
+		 {"out above, % of mem_limit", "spill_high", NULL},
+		 {"down to, % of mem_limit", "spill_low", NULL},
+		 {"back when read twice", "promote", NULL},
+		 {"idle is", "idle", NULL},
+		 {"last writeback", "writeback", NULL},
+		 {"bytes that may go out", "writeback_limit", NULL},
+		 {"that is limited", "writeback_limit_enable", NULL},
+		 {"bytes a day", "writeback_limit_daily", NULL},
+		 {"failures", "spill_errors", NULL},
+	 }},
 	{"Failures",
+	 NULL,
 	 {
 		 {"reads", "failed_reads", NULL},
 		 {"writes", "failed_writes", NULL},
@@ -101,7 +136,8 @@ static void print_line(const char *label, const char *name, const json_t *value,
 	json_int_t n = json_integer_value(value);
 	json_int_t whole = json_integer_value(of);
 
-	printf("  %-30s %s", label, key_value(name, value, exact, text));
+	foreign_print(stdout, "  %-30s %s", label,
+		      key_value(name, value, exact, text));
 	if (whole > 0)
 		printf(" of %s (%.0f%%)", key_value(of_name, of, exact, most),
 		       100.0 * (double)n / (double)whole);
@@ -111,8 +147,15 @@ static void print_line(const char *label, const char *name, const json_t *value,
 static void print_group(const struct group *group, const json_t *stats,
 			bool exact)
 {
+	const char *state = NULL;
+	bool first_only;
+
+	if (group->unless_none)
+		state = answer_text(stats, group->unless_none);
+	first_only = state && strcmp(state, "none") == 0;
 	printf("\n%s\n", group->title);
-	for (const struct line *l = group->lines; l->key; l++) {
+	for (const struct line *l = group->lines;
+	     l->key && !(first_only && l > group->lines); l++) {
 		const json_t *value = json_object_get(stats, l->key);
 
 		if (value)
@@ -128,13 +171,16 @@ static void print_head(const struct mount *mount, const json_t *stats)
 	const char *version = answer_text(stats, "version");
 	uint64_t used = answer_number(stats, "mem_used_total");
 
-	printf("%s: id %u, source %s, daemon %" PRIu64 " version %s, up %s\n",
-	       mount->point, mount->id, mount->source,
-	       answer_number(stats, "pid"), version ? version : "unknown",
-	       key_value("uptime", json_object_get(stats, "uptime"), false,
-			 uptime));
+	foreign_print(
+		stdout,
+		"%s: id %u, source %s, daemon %" PRIu64 " version %s, up %s",
+		mount->point, mount->id, mount->source,
+		answer_number(stats, "pid"), version ? version : "unknown",
+		key_value("uptime", json_object_get(stats, "uptime"), false,
+			  uptime));
+	putchar('\n');
 	if (used > 0)
-		printf("%.2f bytes of files in each byte of RAM\n",
+		printf("%.2f bytes of pages held for each byte of RAM\n",
 		       (double)answer_number(stats, "orig_data_size") /
 			       (double)used);
 }

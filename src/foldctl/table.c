@@ -3,6 +3,7 @@
 #include "foldctl/table.h"
 #include "base/near.h"
 #include "base/size.h"
+#include "foldctl/foreign.h"
 #include "foldctl/term.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -128,7 +129,7 @@ static bool choose(struct table *t, const struct table_options *options)
 	return false;
 }
 
-static int json_type(enum table_kind kind)
+static int type_in_json(enum table_kind kind)
 {
 	switch (kind) {
 	case TABLE_TEXT:
@@ -151,7 +152,7 @@ static void add_columns(struct table *t)
 
 		if (!column)
 			no_memory();
-		scols_column_set_json_type(column, json_type(c->kind));
+		scols_column_set_json_type(column, type_in_json(c->kind));
 	}
 }
 
@@ -215,9 +216,12 @@ bool table_shows(const struct table *t, unsigned column)
 void table_text(struct table *t, unsigned column, const char *text)
 {
 	size_t place;
+	char *own;
 
-	if (text && place_of(t, column, &place) &&
-	    scols_line_set_data(t->line, place, text) != 0)
+	if (!text || !place_of(t, column, &place))
+		return;
+	own = t->json ? foreign_utf8(text) : strdup(text);
+	if (!own || scols_line_refer_data(t->line, place, own) != 0)
 		no_memory();
 }
 

@@ -5,6 +5,7 @@
  */
 #include "foldctl/term.h"
 #include "foldctl/exit.h"
+#include "foldctl/foreign.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -49,12 +50,13 @@ static bool reader_is_gone(void)
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
 }
 
-void term_flush(void)
+int term_flush(void)
 {
 	if (lost == 0 && fflush(stdout) != 0)
 		lost = errno;
 	else if (lost == 0 && ferror(stdout))
 		lost = EARLIER;
+	return lost == EARLIER ? -EIO : -lost;
 }
 
 int term_finish(int code)
@@ -77,8 +79,10 @@ int term_finish(int code)
 static PRINTF_LIKE(1, 0) void vsay(const char *fmt, va_list args)
 {
 	progress_end();
+	/* Both may go to one place: what was printed before stands before. */
+	term_flush();
 	fputs("foldctl: ", stderr);
-	vfprintf(stderr, fmt, args);
+	foreign_vprint(stderr, fmt, args);
 	fputc('\n', stderr);
 }
 
@@ -123,7 +127,7 @@ void progress(const char *fmt, ...)
 		return;
 	fputs("\r\033[K", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	foreign_vprint(stderr, fmt, args);
 	va_end(args);
 	fflush(stderr);
 	progress_shown = true;

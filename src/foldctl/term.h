@@ -11,12 +11,14 @@
 
 /* Before anything is printed. */
 void term_setup(void);
-/* Print now what was printed so far: before standard error is used. */
-void term_flush(void);
+/* Print now what was printed so far. A negative errno once some was lost, which
+ * term_finish() will tell: who stops for it has not failed. */
+int term_flush(void);
 /* The exit code: @code, or EXIT_FAILED when output was lost. */
 int term_finish(int code);
 
-/* "foldctl: ..." and a newline on standard error. */
+/* "foldctl: ..." and a newline on standard error, behind what was printed; what
+ * a terminal would obey is escaped. */
 void say(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The same, and the program ends with EXIT_FAILED: out of memory. */
 void die(const char *fmt, ...) PRINTF_LIKE(1, 2) NORETURN;

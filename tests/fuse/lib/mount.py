@@ -5,6 +5,7 @@
 wait until the mount answers, take it down and hear how the daemon ended.
 """
 import os
+import re
 import subprocess
 import time
 
@@ -24,7 +25,9 @@ def mounts_below(path):
         for line in lines:
             left, _, right = line.partition(' - ')
             words = left.split()
-            point = words[4].encode().decode('unicode_escape')
+            point = os.fsdecode(re.sub(
+                rb'\\(\d{3})', lambda code: bytes([int(code[1], 8)]),
+                os.fsencode(words[4])))
             if point == path or point.startswith(path.rstrip('/') + '/'):
                 found.append((point, right.split()[0],
                               int(words[2].split(':')[1])))
