@@ -50,7 +50,9 @@ static void show_subtree(const struct step *step, uint32_t ix, unsigned height,
 	if (base >= step->end || base + pages <= step->first)
 		return;
 	show_node(step, ix, height, base);
-	if (ix == NODE_BAD)
+	/* A check meets numbers of no record, which are shown, not followed. */
+	if (ix == NODE_BAD ||
+	    ix >= table_end(step->store->arena, node_table(height)))
 		return;
 	if (height <= 1) {
 		show_group(step, base);

@@ -182,6 +182,11 @@ static void wrong_page_count(struct scene *s)
 	s->body->pages ^= 1;
 }
 
+static void root_of_nothing(struct scene *s)
+{
+	s->body->root ^= UINT64_C(1) << (ENTRY_PAYLOAD_SHIFT + 20);
+}
+
 static void wrong_handle(struct scene *s)
 {
 	*entry_of(s, 5) ^= UINT64_C(1) << 50;
@@ -279,6 +284,7 @@ static const struct damage {
 	{wrong_inode_count, "inodes: 3 are reached, 67 are counted"},
 	{foreign_xattrs, "is not its"},
 	{wrong_page_count, "20 pages are held, it says 21"},
+	{root_of_nothing, "page 0: a node of its map is a free record"},
 	{wrong_handle, "page 5: no object where its entry points"},
 	{object_of_two, "not each of them belongs to one page"},
 	{object_of_none, "objects in the pool"},
