@@ -18,7 +18,8 @@
  *	get KEY			{"ok":true,"key":"KEY","value":...}
  *	set KEY VALUE		{"ok":true}
  *	keys			{"ok":true,"keys":[{"name":...,"kind":...,
- *				"unit":...,"set":...,"help":...},...]}
+ *				"unit":...,"set":...,"values":...,
+ *				"help":...},...]}
  *	hello			{"ok":true,"version":...,"protocol":1,"pid":...,
  *				"mountpoint":...,"source":...,"id":...}
  *	check			{"ok":true,"checked":{"inodes":N,"pages":N,...},

@@ -47,6 +47,8 @@ struct ctl_key_info {
 	const char *sentence;
 };
 const struct ctl_key_info *ctl_key_info(enum ctl_key key);
+/* What it can be set to, for people; NULL: it cannot be set. */
+const char *ctl_key_values(enum ctl_key key);
 
 /* The longest value that can be set. What is read may be longer. */
 #define CTL_TEXT_MAX 4096

@@ -138,6 +138,8 @@ static struct answer answer_keys(void)
 		json_string(&j, "kind", kinds[info->kind]);
 		json_string(&j, "unit", units[info->unit]);
 		json_bool(&j, "set", info->access == CTL_SET);
+		if (info->access == CTL_SET)
+			json_string(&j, "values", ctl_key_values(i));
 		json_string(&j, "help", info->sentence);
 		json_object_end(&j);
 	}
@@ -192,14 +194,16 @@ int protocol_set(const struct ctl *ctl, enum ctl_key key, const char *value,
 struct answer protocol_set_answer(enum ctl_key key, int r)
 {
 	const char *name = ctl_key_info(key)->name;
+	const char *right = ctl_key_values(key);
 
 	switch (-r) {
 	case 0:
 		return done();
 	case EINVAL:
-		return complaint(r, "%s cannot have this value", name);
+		return complaint(r, "%s: malformed; right is %s", name, right);
 	case ERANGE:
-		return complaint(r, "%s: the value is out of range", name);
+		return complaint(r, "%s: out of range; right is %s", name,
+				 right);
 	default:
 		return complaint(r, "%s: %s", name, strerror(-r));
 	}
@@ -252,7 +256,8 @@ static struct answer check_set(char *rest, struct protocol_set *ret_set)
 	if (ctl_key_info(key)->access != CTL_SET)
 		return complaint(-EPERM, "%s can only be read", rest);
 	if (!value)
-		return complaint(-EINVAL, "set %s to what?", rest);
+		return complaint(-EINVAL, "set %s to what? Right is %s", rest,
+				 ctl_key_values(key));
 	*ret_set = (struct protocol_set){
 		.key = key,
 		.value = value,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * foldctl explain: what a key means. Needs no mount; a key that this foldctl
+ * foldctl explain: what a key, an attribute or a column of foldctl list means.
+ * Needs no mount; a key that this foldctl
  * does not know is asked for at the daemons, which may be newer.
  */
 #include "foldctl/keys.h"
+#include "foldctl/list.h"
 #include "foldctl/table.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
@@ -13,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum column { KEY_NAME, KIND, UNIT, SETTABLE, MEANING };
+enum column { KEY_NAME, KIND, UNIT, SETTABLE, VALUES, MEANING };
 
 static const struct table_column columns[] = {
 	[KEY_NAME] = {"KEY", TABLE_TEXT, false, "its name"},
@@ -21,6 +23,7 @@ static const struct table_column columns[] = {
 		  "counter (only grows), gauge, text, table"},
 	[UNIT] = {"UNIT", TABLE_TEXT, false, "bytes, pages (4096 bytes)..."},
 	[SETTABLE] = {"SET", TABLE_TEXT, false, "whether it can be set"},
+	[VALUES] = {"VALUES", TABLE_TEXT, true, "what it can be set to"},
 	[MEANING] = {"MEANING", TABLE_TEXT, false, "what it is"},
 	{0},
 };
@@ -28,15 +31,36 @@ static const struct table_column columns[] = {
 /* Columns of foldctl list that show a key under another name. */
 static const struct {
 	const char *key, *column;
-} list_columns[] = {
+} shown_as[] = {
 	{"size", "SIZE"},
 	{"orig_data_size", "LOGICAL"},
 	{"mem_used_total", "RESIDENT"},
+	{"spilled_bytes", "SPILLED"},
 	{"workers", "WORKERS"},
 	{"compress", "CODEC"},
 	{"mem_limit", "LIMIT"},
 	{"inodes_used", "FILES"},
 	{"pid", "PID"},
+};
+
+/* Attributes that are no keys of a mount. */
+static const struct {
+	const char *name, *sentence;
+	bool settable;
+} attributes[] = {
+	{FOLDFS_FILE_LOGICAL, "bytes of its pages that are held", false},
+	{FOLDFS_FILE_RESIDENT, "bytes of RAM that they take", false},
+	{FOLDFS_FILE_SPILLED, "bytes of them in the backing file only", false},
+	{FOLDFS_FILE_CODEC, "pages by what they are kept as", false},
+	{FOLDFS_FILE_AGES, "pages by their age, 0 just touched to 15 cold",
+	 false},
+	{FOLDFS_FILE_STATS, "all of them in one JSON object", false},
+	{FOLDFS_FILE_SPILL,
+	 "pages in the backing file; out sends them there, in brings them back",
+	 true},
+	{FOLDFS_FILE_MAP, "a picture of its pages: foldctl map", false},
+	{FOLDFS_KEY_STATS, "all keys in one JSON object: foldctl stat -J",
+	 false},
 };
 
 struct words {
@@ -64,7 +88,7 @@ static const char *in_words(const struct words *words, size_t n,
 }
 
 static void describe(const char *name, const char *kind, const char *unit,
-		     bool settable, const char *sentence)
+		     bool settable, const char *values, const char *sentence)
 {
 	printf("%s: %s\n", name, sentence);
 	printf("  It is %s%s.\n",
@@ -72,14 +96,16 @@ static void describe(const char *name, const char *kind, const char *unit,
 	       in_words(units, ARRAY_SIZE(units), unit, ""));
 	if (settable)
 		printf("  It can be set: foldctl set [MOUNT] %s VALUE\n", name);
-	else
+	if (settable && values)
+		printf("  VALUE is %s.\n", values);
+	if (!settable)
 		printf("  It can only be read: foldctl get [MOUNT] %s\n", name);
 	printf("  On the mount: attribute %s%s of MOUNT/%s\n",
 	       FOLDFS_KEY_PREFIX, name, FOLDFS_CONTROL_NAME);
-	for (size_t i = 0; i < ARRAY_SIZE(list_columns); i++)
-		if (strcmp(list_columns[i].key, name) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(shown_as); i++)
+		if (strcmp(shown_as[i].key, name) == 0)
 			printf("  In foldctl list: column %s\n",
-			       list_columns[i].column);
+			       shown_as[i].column);
 }
 
 static bool describe_from(const json_t *answer, const char *name)
@@ -99,7 +125,7 @@ static bool describe_from(const json_t *answer, const char *name)
 			continue;
 		describe(name, kind ? kind : "", unit ? unit : "",
 			 json_is_true(json_object_get(key, "set")),
-			 help ? help : "");
+			 answer_text(key, "values"), help ? help : "");
 		return true;
 	}
 	return false;
@@ -130,20 +156,57 @@ static bool ask_around(struct context *ctx, const char *name)
 	return found;
 }
 
+static bool describe_attribute(const char *name)
+{
+	size_t prefix = strlen(FOLDFS_KEY_PREFIX);
+	bool of_file;
+
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+		if (strcmp(attributes[i].name + prefix, name) != 0)
+			continue;
+		of_file = strncmp(name, "file.", 5) == 0;
+		printf("%s: %s\n", name, attributes[i].sentence);
+		printf("  %s: attribute %s of %s\n",
+		       attributes[i].settable ? "It can be set"
+					      : "It can only be read",
+		       attributes[i].name,
+		       of_file ? "any regular file"
+			       : "MOUNT/" FOLDFS_CONTROL_NAME);
+		return true;
+	}
+	return false;
+}
+
+static bool describe_column(const char *name)
+{
+	for (const struct table_column *c = list_columns; c->name; c++) {
+		if (strcasecmp(c->name, name) != 0)
+			continue;
+		printf("%s: %s\n", c->name, c->help);
+		printf("  A column: foldctl list -o %s\n", c->name);
+		for (size_t i = 0; i < ARRAY_SIZE(shown_as); i++)
+			if (strcmp(shown_as[i].column, c->name) == 0)
+				printf("  It is the key %s.\n",
+				       shown_as[i].key);
+		return true;
+	}
+	return false;
+}
+
 static int explain(struct context *ctx, const char *name)
 {
 	const struct key *key;
 	const char *near;
 
-	if (strncmp(name, FOLDFS_KEY_PREFIX, strlen(FOLDFS_KEY_PREFIX)) == 0)
-		name += strlen(FOLDFS_KEY_PREFIX);
+	name += key_prefix(name);
 	key = key_find(name);
 	if (key) {
 		describe(key->name, key->kind, key->unit, key->settable,
-			 key->sentence);
+			 key_values(key->name), key->sentence);
 		return EXIT_DONE;
 	}
-	if (ask_around(ctx, name))
+	if (describe_attribute(name) || describe_column(name) ||
+	    ask_around(ctx, name))
 		return EXIT_DONE;
 	near = key_near(name);
 	if (near)
@@ -165,22 +228,46 @@ static void put_lower(struct table *t, unsigned column, const char *word)
 	table_text(t, column, text);
 }
 
-static int explain_all(const struct table_options *options)
+static void add_row(struct table *t, const struct key *key)
+{
+	table_row(t);
+	table_text(t, KEY_NAME, key->name);
+	put_lower(t, KIND, key->kind);
+	if (strcmp(key->unit, "NONE") != 0)
+		put_lower(t, UNIT, key->unit);
+	table_text(t, SETTABLE, key->settable ? "yes" : "no");
+	table_text(t, VALUES, key_values(key->name));
+	table_text(t, MEANING, key->sentence);
+}
+
+/* What a table has no row of. */
+static int check_names(int n, char **names)
+{
+	for (int i = 0; i < n; i++) {
+		names[i] += key_prefix(names[i]);
+		if (!key_find(names[i])) {
+			say("no key %s for a table; 'foldctl explain' lists "
+			    "them",
+			    names[i]);
+			return EXIT_FAILED;
+		}
+	}
+	return EXIT_DONE;
+}
+
+/* All keys, or those that are named. */
+static int explain_table(const struct table_options *options, int n,
+			 char **names)
 {
 	struct table *t = table_new("keys", columns, options);
 	int r;
 
 	if (!t)
 		return EXIT_USAGE;
-	for (const struct key *key = key_table; key->name; key++) {
-		table_row(t);
-		table_text(t, KEY_NAME, key->name);
-		put_lower(t, KIND, key->kind);
-		if (strcmp(key->unit, "NONE") != 0)
-			put_lower(t, UNIT, key->unit);
-		table_text(t, SETTABLE, key->settable ? "yes" : "no");
-		table_text(t, MEANING, key->sentence);
-	}
+	for (const struct key *key = key_table; key->name && n == 0; key++)
+		add_row(t, key);
+	for (int i = 0; i < n; i++)
+		add_row(t, key_find(names[i]));
 	r = table_print(t, stdout);
 	table_free(t);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
@@ -194,10 +281,14 @@ int verb_explain(struct context *ctx, int argc, char **argv)
 
 	if (code != CONTEXT_GO_ON)
 		return code;
-	if (optind == argc)
-		return explain_all(&options);
+	argc -= optind;
+	argv += optind;
 	code = EXIT_DONE;
-	for (int i = optind; i < argc && code == EXIT_DONE; i++)
+	if (argc > 0 && table_is_wanted(&options))
+		code = check_names(argc, argv);
+	if (code == EXIT_DONE && (argc == 0 || table_is_wanted(&options)))
+		return explain_table(&options, argc, argv);
+	for (int i = 0; i < argc && code == EXIT_DONE; i++)
 		code = explain(ctx, argv[i]);
 	return code;
 }

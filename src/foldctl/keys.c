@@ -27,6 +27,20 @@ size_t key_prefix(const char *name)
 	return strncmp(name, FOLDFS_KEY_PREFIX, n) == 0 ? n : 0;
 }
 
+const char *key_values(const char *name)
+{
+	static const char *const values[][2] = {
+#define VALUE(id, text) {#id, text},
+#include "foldfs/values.def"
+#undef VALUE
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (strcmp(values[i][0], name) == 0)
+			return values[i][1];
+	return NULL;
+}
+
 const struct key *key_find(const char *name)
 {
 	for (const struct key *key = key_table; key->name; key++)

@@ -21,6 +21,8 @@ extern const struct key key_table[];
 size_t key_prefix(const char *name);
 /* NULL: not known here; a newer daemon may know it. */
 const struct key *key_find(const char *name);
+/* What it can be set to; NULL: it cannot, or that is not known here. */
+const char *key_values(const char *name);
 /* The key that @name may have meant, or NULL. */
 const char *key_near(const char *name);
 

@@ -5,6 +5,7 @@
  * All daemons are asked before the first answer is waited for, so that any
  * number of hung ones cost the time limit once.
  */
+#include "foldctl/list.h"
 #include "foldctl/table.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
@@ -30,7 +31,7 @@ enum column {
 	OPTIONS
 };
 
-static const struct table_column columns[] = {
+const struct table_column list_columns[] = {
 	[MOUNT] = {"MOUNT", TABLE_TEXT, false, "where it is mounted"},
 	[SIZE] = {"SIZE", TABLE_BYTES, false,
 		  "most bytes of file pages, before compression"},
@@ -155,7 +156,7 @@ static void tell_the_dead(const struct mounts *mounts,
 /* The kernel's list alone has the rest: completions ask for these. */
 static bool needs_daemons(const struct table *t)
 {
-	for (unsigned i = 0; columns[i].name; i++)
+	for (unsigned i = 0; list_columns[i].name; i++)
 		if (table_shows(t, i) && i != MOUNT && i != ID && i != SOURCE &&
 		    i != OPTIONS)
 			return true;
@@ -187,7 +188,7 @@ static int list(struct context *ctx, struct table *t)
 
 int verb_list(struct context *ctx, int argc, char **argv)
 {
-	static const struct verb_help help = {TABLE_HELP, columns};
+	static const struct verb_help help = {TABLE_HELP, list_columns};
 	struct table_options options = {0};
 	struct table *t;
 	int code = context_getopt(ctx, argc, argv, &help, &options, NULL);
@@ -200,7 +201,7 @@ int verb_list(struct context *ctx, int argc, char **argv)
 	code = context_mounts(ctx);
 	if (code != EXIT_DONE)
 		return code;
-	t = table_new("mounts", columns, &options);
+	t = table_new("mounts", list_columns, &options);
 	if (!t)
 		return EXIT_USAGE;
 	code = list(ctx, t);

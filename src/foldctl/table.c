@@ -50,6 +50,12 @@ bool table_option(struct table_options *options, int option,
 	return false;
 }
 
+bool table_is_wanted(const struct table_options *options)
+{
+	return options->output || options->all || options->bytes ||
+	       options->no_headings || options->raw || options->json;
+}
+
 static void no_memory(void)
 {
 	die("a table: %s", strerror(ENOMEM));

@@ -56,6 +56,9 @@ struct table_options {
 bool table_option(struct table_options *options, int option,
 		  const char *argument);
 
+/* Whether one of them was given: a table is meant. */
+bool table_is_wanted(const struct table_options *options);
+
 struct table;
 /*
  * @name is the list's name in JSON; @columns must outlive the table. NULL when

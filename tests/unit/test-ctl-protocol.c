@@ -132,7 +132,8 @@ static void keys_say_what_there_is(void **state UNUSED)
 	assert_memory_equal(answer.text, "{\"ok\":true,\"keys\":[{", 20);
 	assert_non_null(strstr(answer.text,
 			       "{\"name\":\"mem_limit\",\"kind\":\"gauge\","
-			       "\"unit\":\"bytes\",\"set\":true,\"help\":\""));
+			       "\"unit\":\"bytes\",\"set\":true,"
+			       "\"values\":\"1M to 16T or to "));
 	assert_non_null(strstr(answer.text,
 			       "{\"name\":\"num_reads\",\"kind\":\"counter\","
 			       "\"unit\":\"none\",\"set\":false,\"help\":\""));
@@ -179,7 +180,9 @@ static void what_is_no_request_is_said(void **state UNUSED)
 	fails("stop now", "EINVAL", "stop takes nothing");
 	fails("get", "EINVAL", "get takes KEY");
 	fails("set", "EINVAL", "set takes KEY VALUE");
-	fails("set workers", "EINVAL", "set workers to what?");
+	fails("set workers", "EINVAL",
+	      "set workers to what? Right is auto or 1 to 64, or "
+	      "+N or -N for so many more or fewer");
 	fails("stat\r", "EINVAL",
 	      "no request 'stat\\u000d' (did you mean 'stat'?)");
 }
@@ -227,10 +230,15 @@ static void set_answer_is(int r, const char *want)
 static void how_a_set_went_is_said(void **state UNUSED)
 {
 	set_answer_is(0, "{\"ok\":true}\n");
-	set_answer_is(-EINVAL, "{\"ok\":false,\"errno\":\"EINVAL\",\"error\":"
-			       "\"workers cannot have this value\"}\n");
-	set_answer_is(-ERANGE, "{\"ok\":false,\"errno\":\"ERANGE\",\"error\":"
-			       "\"workers: the value is out of range\"}\n");
+	set_answer_is(
+		-EINVAL,
+		"{\"ok\":false,\"errno\":\"EINVAL\",\"error\":"
+		"\"workers: malformed; right is auto or 1 to 64, or +N or "
+		"-N for so many more or fewer\"}\n");
+	set_answer_is(-ERANGE,
+		      "{\"ok\":false,\"errno\":\"ERANGE\",\"error\":"
+		      "\"workers: out of range; right is auto or 1 to 64, or "
+		      "+N or -N for so many more or fewer\"}\n");
 	set_answer_is(-ENOSPC, "{\"ok\":false,\"errno\":\"ENOSPC\",\"error\":"
 			       "\"workers: No space left on device\"}\n");
 	answer_fini(&answer);
