@@ -42,7 +42,9 @@
  * in a mount without allow_other (EPERM). A client that reads nothing, or is
  * silent within a line, for FOLDFS_SOCKET_PATIENCE_S is cut off; so is, when one
  * more than FOLDFS_SOCKET_CLIENTS_MAX comes, the oldest idle one, strangers
- * first. A line that is too long gets an answer (EMSGSIZE), then the end.
+ * first. Of one stranger there are FOLDFS_SOCKET_STRANGER_MAX at most, and none
+ * of them costs root or the owner a place or a turn. A line that is too long
+ * gets an answer (EMSGSIZE), then the end.
  *
  * The file is there from when the mount answers until its daemon ends. One that
  * a killed daemon left behind refuses connections (ECONNREFUSED).
@@ -59,6 +61,7 @@
 #define FOLDFS_REQUEST_MAX 8192
 /* More than monitors need; few enough to hold buffers for. */
 #define FOLDFS_SOCKET_CLIENTS_MAX 64
+#define FOLDFS_SOCKET_STRANGER_MAX (FOLDFS_SOCKET_CLIENTS_MAX / 2)
 #define FOLDFS_SOCKET_PATIENCE_S 10
 
 #endif

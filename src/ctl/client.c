@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int client_open(struct client *c, int fd, enum ctl_right right, uint64_t now_ns)
+int client_open(struct client *c, int fd, uid_t uid, enum ctl_right right,
+		uint64_t now_ns)
 {
 	char *in = heap_alloc(FOLDFS_REQUEST_MAX);
 
@@ -18,6 +19,7 @@ int client_open(struct client *c, int fd, enum ctl_right right, uint64_t now_ns)
 	}
 	*c = (struct client){
 		.fd = fd,
+		.uid = uid,
 		.right = right,
 		.since_ns = now_ns,
 		.in = in,

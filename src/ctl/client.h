@@ -11,11 +11,13 @@
 #include "ctl/protocol.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct ctl_change;
 
 struct client {
 	int fd; /* -1: this place is free */
+	uid_t uid;
 	enum ctl_right right;
 	uint32_t events;   /* that it is watched for */
 	uint64_t since_ns; /* when a byte came or went last */
@@ -30,7 +32,7 @@ struct client {
 };
 
 /* Takes @fd over, on failure too. -ENOMEM. */
-int client_open(struct client *c, int fd, enum ctl_right right,
+int client_open(struct client *c, int fd, uid_t uid, enum ctl_right right,
 		uint64_t now_ns) MUST_CHECK;
 void client_close(struct client *c);
 

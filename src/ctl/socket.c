@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The control socket's thread: one epoll set, one event at a time.
+ * The control socket's thread: one epoll set, one turn after the other.
  *
  * A client is watched for reading until it has sent a whole line, then for
- * writing until it has taken the answer, so it is its own brake. One request
- * is served for each event: the kernel hands out events in turn, so nobody is
- * kept waiting by a thousand requests of another.
+ * writing until it has taken the answer, so it is its own brake. In each turn
+ * all who wait outside are taken in, for who they are is only known then; then
+ * each client is served one request, root and owner before strangers. So nobody
+ * is kept waiting by a thousand requests, or a thousand clients, of another.
  */
 #include "ctl/socket.h"
 #include "base/check.h"
@@ -30,6 +31,9 @@
 /* Tags of events that are no client's number. */
 #define TAG_LISTEN FOLDFS_SOCKET_CLIENTS_MAX
 #define TAG_WAKE (FOLDFS_SOCKET_CLIENTS_MAX + 1)
+#define EVENTS_MAX (FOLDFS_SOCKET_CLIENTS_MAX + 2)
+/* Taken in before the clients have their turn: an endless stream may come. */
+#define ACCEPTS_MAX 256
 
 /* What is charged for a client: its line and an answer. */
 #define CLIENT_BYTES (2 * FOLDFS_REQUEST_MAX)
@@ -107,17 +111,43 @@ static bool is_dearer(const struct client *c, const struct client *than)
 	return c->since_ns > than->since_ns;
 }
 
-/* A place for one more; NULL when all wait for changes of theirs. */
-static struct client *make_place(struct ctl_socket *s)
+static bool is_stranger(const struct client *c)
 {
-	struct client *least = NULL;
+	return c->fd >= 0 && c->right < CTL_MAY_CHANGE;
+}
+
+/* Whom one like @next may push out: nobody with more rights, and nobody but
+ * its own kind when that has its share. */
+static bool can_push_out(const struct client *next, bool has_share,
+			 const struct client *c)
+{
+	return c->fd >= 0 && !c->change && c->right <= next->right &&
+	       (!has_share || c->uid == next->uid);
+}
+
+/* A place for one like @next; NULL: there is none. */
+static struct client *make_place(struct ctl_socket *s,
+				 const struct client *next)
+{
+	struct client *least = NULL, *empty = NULL;
+	unsigned same = 0;
+	bool has_share;
 
 	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++) {
 		struct client *c = &s->client[i];
 
 		if (c->fd < 0)
-			return c;
-		if (!c->change && (!least || is_dearer(least, c)))
+			empty = c;
+		same += is_stranger(c) && c->uid == next->uid;
+	}
+	has_share = is_stranger(next) && same >= FOLDFS_SOCKET_STRANGER_MAX;
+	if (empty && !has_share)
+		return empty;
+	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++) {
+		struct client *c = &s->client[i];
+
+		if (can_push_out(next, has_share, c) &&
+		    (!least || is_dearer(least, c)))
 			least = c;
 	}
 	if (least)
@@ -125,14 +155,18 @@ static struct client *make_place(struct ctl_socket *s)
 	return least;
 }
 
-static enum ctl_right right_of(struct ctl_socket *s, int fd)
+/* Who it is, as far as the kernel knows. */
+static void identify(struct ctl_socket *s, struct client *c)
 {
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
-		return CTL_MAY_NOTHING;
-	return s->config.ops->right(s->config.arg, peer.uid);
+	c->uid = (uid_t)-1;
+	c->right = CTL_MAY_NOTHING;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+		return;
+	c->uid = peer.uid;
+	c->right = s->config.ops->right(s->config.arg, peer.uid);
 }
 
 /* Do not even look at who knocks, for a moment: there is nothing to take them
@@ -145,14 +179,14 @@ static void turn_deaf(struct ctl_socket *s, int r, uint64_t now)
 	s->deaf_until_ns = now + s->config.patience_ns / 10;
 }
 
-static void take_in(struct ctl_socket *s, struct client *c, int fd,
-		    uint64_t now)
+static void take_in(struct ctl_socket *s, struct client *c,
+		    const struct client *next, uint64_t now)
 {
 	int bytes = SEND_BUFFER_BYTES;
 	int r;
 
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	r = client_open(c, fd, right_of(s, fd), now);
+	setsockopt(next->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	r = client_open(c, next->fd, next->uid, next->right, now);
 	if (r) {
 		turn_deaf(s, r, now);
 		return;
@@ -160,29 +194,37 @@ static void take_in(struct ctl_socket *s, struct client *c, int fd,
 	/* Without asking: a full mount must still say that it is full. */
 	budget_force(s->config.budget, CLIENT_BYTES);
 	c->events = EPOLLIN;
-	r = watch(s, EPOLL_CTL_ADD, fd, c->events, tag_of(s, c));
+	r = watch(s, EPOLL_CTL_ADD, c->fd, c->events, tag_of(s, c));
 	if (r) {
 		let_go(s, c);
 		turn_deaf(s, r, now);
 	}
 }
 
-static void on_listen(struct ctl_socket *s, uint64_t now)
+/* False: nobody knocks any more, or cannot be taken in. */
+static bool on_knock(struct ctl_socket *s)
 {
-	struct client *c;
-	int fd = accept4(s->place.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	/* Of several in one turn the latest is known. */
+	uint64_t now = clock_ns();
+	struct client next = {0}, *c;
 
-	if (fd < 0) {
+	next.fd =
+		accept4(s->place.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (next.fd < 0) {
 		/* Who knocked may have gone again. */
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		if (errno == ECONNABORTED || errno == EINTR)
+			return true;
+		if (errno != EAGAIN)
 			turn_deaf(s, -errno, now);
-		return;
+		return false;
 	}
-	c = make_place(s);
+	identify(s, &next);
+	c = make_place(s, &next);
 	if (c)
-		take_in(s, c, fd, now);
+		take_in(s, c, &next, now);
 	else
-		close(fd);
+		close(next.fd);
+	return s->deaf_until_ns == 0;
 }
 
 /* --- changes --- */
@@ -425,28 +467,54 @@ static void lose_patience(struct ctl_socket *s, uint64_t now)
 	}
 }
 
+/* --- turns --- */
+
+/* One request of each. An event may be of one who has gone, or whose place has
+ * been taken: a step does no harm to somebody who did nothing. */
+static void serve_clients(struct ctl_socket *s, const struct epoll_event *event,
+			  int n, bool strangers)
+{
+	for (int i = 0; i < n; i++) {
+		struct client *c;
+
+		if (event[i].data.u32 >= FOLDFS_SOCKET_CLIENTS_MAX)
+			continue;
+		c = &s->client[event[i].data.u32];
+		if (c->fd >= 0 && is_stranger(c) == strangers)
+			go_on(s, c, step(s, c, clock_ns()));
+	}
+}
+
+static void take_turn(struct ctl_socket *s, const struct epoll_event *event,
+		      int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (event[i].data.u32 == TAG_WAKE)
+			on_wake(s, clock_ns());
+		if (event[i].data.u32 != TAG_LISTEN)
+			continue;
+		for (unsigned k = 0; k < ACCEPTS_MAX && on_knock(s); k++)
+			;
+	}
+	serve_clients(s, event, n, false);
+	serve_clients(s, event, n, true);
+}
+
 static void *socket_main(void *arg)
 {
 	struct ctl_socket *s = arg;
-	struct epoll_event event;
+	struct epoll_event event[EVENTS_MAX];
 
 	pthread_setname_np(pthread_self(), "foldfs-socket");
 	resident_stack();
 	while (!atomic_load_explicit(&s->stopping, memory_order_acquire)) {
 		uint64_t due = next_due(s);
-		int n = epoll_wait(s->epoll_fd, &event, 1,
+		int n = epoll_wait(s->epoll_fd, event, EVENTS_MAX,
 				   milliseconds_until(due));
-		uint64_t now = clock_ns();
 
-		if (n > 0 && event.data.u32 == TAG_LISTEN)
-			on_listen(s, now);
-		else if (n > 0 && event.data.u32 == TAG_WAKE)
-			on_wake(s, now);
-		else if (n > 0)
-			go_on(s, &s->client[event.data.u32],
-			      step(s, &s->client[event.data.u32], now));
-		if (now >= due)
-			lose_patience(s, now);
+		take_turn(s, event, n);
+		if (clock_ns() >= due)
+			lose_patience(s, clock_ns());
 	}
 	return NULL;
 }

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,13 @@
 
 /* The owner behind the socket: what it was asked, what it lets happen. */
 static _Atomic unsigned rights;   /* enum ctl_right of the next who come */
-static _Atomic int change_result; /* of handing over */
-static _Atomic bool long_texts;   /* more than a socket holds */
-static int changes_fd, stops_fd;  /* eventfds: one more has come */
+static _Atomic int strangers;     /* so many who come may only ask, whatever */
+static _Atomic unsigned readings; /* of the keys */
+static _Atomic unsigned readings_before;                 /* the last change */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* before each */
+static _Atomic int change_result;                        /* of handing over */
+static _Atomic bool long_texts;  /* more than a socket holds */
+static int changes_fd, stops_fd; /* eventfds: one more has come */
 static struct ctl_change *_Atomic change;
 static struct budget budget;
 static char dir[64];
@@ -42,6 +47,9 @@ static inline int collect(void *arg UNUSED, struct ctl_values *ret_values)
 {
 	static char longest[LONG_TEXT_BYTES + 1];
 
+	pthread_mutex_lock(&gate);
+	readings++;
+	pthread_mutex_unlock(&gate);
 	memset(longest, 'x', LONG_TEXT_BYTES);
 	ret_values->number[CTL_pid] = 4711;
 	ret_values->text[CTL_version] =
@@ -54,7 +62,13 @@ static const struct ctl ctl = {.ops = &ctl_ops};
 
 static inline enum ctl_right right(void *arg UNUSED, uid_t peer)
 {
-	return peer == geteuid() ? (enum ctl_right)rights : CTL_MAY_NOTHING;
+	if (peer != geteuid())
+		return CTL_MAY_NOTHING;
+	if (strangers > 0) {
+		strangers--;
+		return CTL_MAY_ASK;
+	}
+	return (enum ctl_right)rights;
 }
 
 static inline int keep_change(void *arg UNUSED, struct ctl_change *c)
@@ -62,6 +76,7 @@ static inline int keep_change(void *arg UNUSED, struct ctl_change *c)
 	if (change_result)
 		return change_result;
 	change = c;
+	readings_before = readings;
 	eventfd_write(changes_fd, 1);
 	return 0;
 }
@@ -118,6 +133,8 @@ static unsigned files_before;
 static inline int set_up(void **state UNUSED)
 {
 	rights = CTL_MAY_CHANGE;
+	strangers = 0;
+	readings = 0;
 	change = NULL;
 	change_result = 0;
 	long_texts = false;

@@ -110,7 +110,7 @@ static void there_is_always_room_for_one_more(void **state UNUSED)
 	asks(last, "get pid\n", "4711");
 	assert_int_equal(budget_used(&budget),
 			 UINT64_C(2) * FOLDFS_REQUEST_MAX *
-				 FOLDFS_SOCKET_CLIENTS_MAX);
+				 (1 + FOLDFS_SOCKET_STRANGER_MAX));
 	/* Strangers go first, however old the owner's is; the oldest before
 	 * the youngest. */
 	asks(owner, "get pid\n", "4711");
@@ -121,6 +121,68 @@ static void there_is_always_room_for_one_more(void **state UNUSED)
 	wait_for_clients(2);
 	close(owner);
 	close(last);
+}
+
+/* As many as ever come: who may change keeps the place he has. */
+static void strangers_push_out_strangers_only(void **state UNUSED)
+{
+	int owner[FOLDFS_SOCKET_CLIENTS_MAX];
+	int fd[FOLDFS_SOCKET_STRANGER_MAX + 1];
+
+	/* There is room, but not for more of one stranger. */
+	strangers = ARRAY_SIZE(fd);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = dial();
+		asks(fd[i], "hello\n", "\"id\":7");
+	}
+	is_cut_off(fd[0]);
+	wait_for_clients(FOLDFS_SOCKET_STRANGER_MAX);
+	/* There is none, and the strangers go. */
+	for (unsigned i = 0; i < ARRAY_SIZE(owner); i++) {
+		owner[i] = dial();
+		asks(owner[i], "hello\n", "\"id\":7");
+	}
+	for (unsigned i = 1; i < ARRAY_SIZE(fd); i++)
+		is_cut_off(fd[i]);
+	strangers = 1;
+	is_cut_off(dial());
+	for (unsigned i = 0; i < ARRAY_SIZE(owner); i++) {
+		asks(owner[i], "hello\n", "\"id\":7");
+		close(owner[i]);
+	}
+}
+
+/*
+ * A crowd that talks, all before him: it has a turn or two, not one for each
+ * of its requests. Counted in readings of the keys, not in time.
+ */
+static void a_crowd_that_talks_keeps_nobody_waiting(void **state UNUSED)
+{
+	enum { N = 200, REQUESTS = 100 };
+	static char text[5 * REQUESTS];
+	static int fd[N];
+	int first = dial(), owner;
+
+	asks(first, "hello\n", "\"id\":7");
+	for (unsigned i = 0; i < REQUESTS; i++)
+		memcpy(text + (size_t)5 * i, "stat\n", 5);
+	pthread_mutex_lock(&gate);
+	strangers = N;
+	say(first, "stat\n");
+	for (unsigned i = 0; i < N; i++) {
+		fd[i] = dial();
+		say_bytes(fd[i], text, sizeof(text));
+	}
+	owner = dial();
+	say(owner, "set workers 3\n");
+	pthread_mutex_unlock(&gate);
+	ctl_change_done(next_change(), 0);
+	hears(owner, "{\"ok\":true}");
+	assert_true(readings_before <= 4 * FOLDFS_SOCKET_STRANGER_MAX);
+	for (unsigned i = 0; i < N; i++)
+		close(fd[i]);
+	close(owner);
+	close(first);
 }
 
 static void who_waits_for_a_change_stays(void **state UNUSED)
@@ -232,6 +294,8 @@ int main(void)
 		CASE(who_waits_for_us_is_not_cut_off),
 		CASE(who_reads_nothing_is_cut_off),
 		CASE(there_is_always_room_for_one_more),
+		CASE(strangers_push_out_strangers_only),
+		CASE(a_crowd_that_talks_keeps_nobody_waiting),
 		CASE(who_waits_for_a_change_stays),
 		CASE(when_all_wait_for_changes_one_is_refused),
 		CASE(without_descriptors_one_waits),
