@@ -17,6 +17,7 @@
 #include "base/resident.h"
 #include "ctl/client.h"
 #include "ctl/place.h"
+#include "ctl/seats.h"
 #include "foldfs/control.h"
 #include <errno.h>
 #include <poll.h>
@@ -100,59 +101,15 @@ static void let_go(struct ctl_socket *s, struct client *c)
 	budget_give(s->config.budget, CLIENT_BYTES);
 }
 
-/* How much would be lost with @c: owner and root before strangers, who is
- * waited for before who rests, the latest before the oldest. */
-static bool is_dearer(const struct client *c, const struct client *than)
-{
-	if (c->right != than->right)
-		return c->right > than->right;
-	if (client_is_waited_for(c) != client_is_waited_for(than))
-		return client_is_waited_for(c);
-	return c->since_ns > than->since_ns;
-}
-
-static bool is_stranger(const struct client *c)
-{
-	return c->fd >= 0 && c->right < CTL_MAY_CHANGE;
-}
-
-/* Whom one like @next may push out: nobody with more rights, and nobody but
- * its own kind when that has its share. */
-static bool can_push_out(const struct client *next, bool has_share,
-			 const struct client *c)
-{
-	return c->fd >= 0 && !c->change && c->right <= next->right &&
-	       (!has_share || c->uid == next->uid);
-}
-
 /* A place for one like @next; NULL: there is none. */
 static struct client *make_place(struct ctl_socket *s,
 				 const struct client *next)
 {
-	struct client *least = NULL, *empty = NULL;
-	unsigned same = 0;
-	bool has_share;
+	struct client *c = seat_for(s->client, next);
 
-	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++) {
-		struct client *c = &s->client[i];
-
-		if (c->fd < 0)
-			empty = c;
-		same += is_stranger(c) && c->uid == next->uid;
-	}
-	has_share = is_stranger(next) && same >= FOLDFS_SOCKET_STRANGER_MAX;
-	if (empty && !has_share)
-		return empty;
-	for (unsigned i = 0; i < FOLDFS_SOCKET_CLIENTS_MAX; i++) {
-		struct client *c = &s->client[i];
-
-		if (can_push_out(next, has_share, c) &&
-		    (!least || is_dearer(least, c)))
-			least = c;
-	}
-	if (least)
-		let_go(s, least);
-	return least;
+	if (c && c->fd >= 0)
+		let_go(s, c);
+	return c;
 }
 
 /* Who it is, as far as the kernel knows. */
@@ -480,7 +437,7 @@ static void serve_clients(struct ctl_socket *s, const struct epoll_event *event,
 		if (event[i].data.u32 >= FOLDFS_SOCKET_CLIENTS_MAX)
 			continue;
 		c = &s->client[event[i].data.u32];
-		if (c->fd >= 0 && is_stranger(c) == strangers)
+		if (c->fd >= 0 && seat_is_strangers(c) == strangers)
 			go_on(s, c, step(s, c, clock_ns()));
 	}
 }
