@@ -97,7 +97,7 @@ double sample_ratio(const struct sample *sample)
 }
 
 /* Counters start again with another daemon. */
-static bool is_after(const struct sample *from, const struct sample *to)
+bool sample_is_after(const struct sample *from, const struct sample *to)
 {
 	return from->stats &&
 	       sample_number(from, "pid") == sample_number(to, "pid");
@@ -107,7 +107,7 @@ double sample_seconds(const struct sample *from, const struct sample *to)
 {
 	uint64_t uptime = sample_number(to, "uptime");
 
-	if (is_after(from, to))
+	if (sample_is_after(from, to))
 		return (double)(to->ns - from->ns) / (double)NS_PER_S;
 	return uptime ? (double)uptime : 1;
 }
@@ -123,7 +123,7 @@ double sample_rate(const struct sample *from, const struct sample *to,
 		   const char *key)
 {
 	return rate(sample_seconds(from, to),
-		    is_after(from, to) ? sample_number(from, key) : 0,
+		    sample_is_after(from, to) ? sample_number(from, key) : 0,
 		    sample_number(to, key));
 }
 
@@ -147,7 +147,7 @@ double sample_row_rate(const struct sample *from, const struct sample *to,
 {
 	const json_t *before = NULL;
 
-	if (is_after(from, to))
+	if (sample_is_after(from, to))
 		before = row_like(sample_table(from, key), id, row);
 	return rate(sample_seconds(from, to), answer_number(before, field),
 		    answer_number(row, field));

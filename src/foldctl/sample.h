@@ -32,6 +32,8 @@ int sampler_failed(const struct sampler *sampler);
 
 void sample_fini(struct sample *sample);
 
+/* Whether there is a @from, of the same daemon: else nothing was before @to. */
+bool sample_is_after(const struct sample *from, const struct sample *to);
 /* Seconds between the two; since the mount when @from is none, or is of
  * another daemon. */
 double sample_seconds(const struct sample *from, const struct sample *to);

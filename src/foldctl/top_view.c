@@ -5,6 +5,7 @@
  */
 #include "foldctl/top_view.h"
 #include "base/size.h"
+#include "foldctl/recent.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -158,35 +159,22 @@ static void put_spilled(const struct top_view *view, struct page *page)
 
 /* --- operations --- */
 
-static void put_op(struct page *page, const char *name, double per_s,
-		   double bytes, const json_t *latency)
+/* What took no time, because nothing was done, has none. */
+static void put_op(const struct top_view *view, struct page *page,
+		   const char *name, double per_s, double bytes)
 {
-	static const char *const fields[] = {"p50_us", "p99_us", "max_us"};
 	char a[RATE_TEXT_MAX], b[SIZE_TEXT_MAX] = "";
+	struct recent recent;
 
 	if (bytes >= 0)
 		size_format((uint64_t)(bytes + 0.5), b);
 	page_put(page, "%-10.10s %9s %12s", name, rate_text(per_s, a), b);
-	for (unsigned i = 0; latency && i < 3; i++)
-		page_put(page, " %10s",
-			 time_text(json_number_value(
-					   json_object_get(latency, fields[i])),
-				   a));
-	page_newline(page);
-}
-
-static const json_t *latency_of(const struct top_view *view, const char *op)
-{
-	const json_t *table = sample_table(view->to, "latency");
-
-	for (size_t i = 0; i < json_array_size(table); i++) {
-		const json_t *row = json_array_get(table, i);
-		const char *name = answer_text(row, "op");
-
-		if (name && strcmp(name, op) == 0)
-			return row;
+	if (recent_latency(view->from, view->to, name, &recent)) {
+		page_put(page, " %10s", time_text(recent.p50_us, a));
+		page_put(page, " %10s", time_text(recent.p99_us, a));
+		page_put(page, " %10s", time_text(recent.max_us, a));
 	}
-	return NULL;
+	page_newline(page);
 }
 
 /* Reads and writes, and then what else the daemon has a latency of. */
@@ -197,12 +185,12 @@ static void put_ops(const struct top_view *view, struct page *page)
 	put_heading(page, table ? "OPERATION         PER S      BYTES/S"
 				  "        p50        p99        max"
 				: "OPERATION         PER S      BYTES/S");
-	put_op(page, "read", sample_rate(view->from, view->to, "num_reads"),
-	       sample_rate(view->from, view->to, "bytes_read"),
-	       latency_of(view, "read"));
-	put_op(page, "write", sample_rate(view->from, view->to, "num_writes"),
-	       sample_rate(view->from, view->to, "bytes_written"),
-	       latency_of(view, "write"));
+	put_op(view, page, "read",
+	       sample_rate(view->from, view->to, "num_reads"),
+	       sample_rate(view->from, view->to, "bytes_read"));
+	put_op(view, page, "write",
+	       sample_rate(view->from, view->to, "num_writes"),
+	       sample_rate(view->from, view->to, "bytes_written"));
 	for (size_t i = 0; i < json_array_size(table); i++) {
 		const json_t *row = json_array_get(table, i);
 		const char *name = answer_text(row, "op");
@@ -211,13 +199,13 @@ static void put_ops(const struct top_view *view, struct page *page)
 		    strcmp(name, "write") == 0 ||
 		    answer_number(row, "count") == 0)
 			continue;
-		put_op(page, name,
+		put_op(view, page, name,
 		       sample_row_rate(view->from, view->to, "latency", "op",
 				       row, "count"),
-		       -1, row);
+		       -1);
 	}
-	put_op(page, "all", sample_rate(view->from, view->to, "num_requests"),
-	       -1, NULL);
+	put_op(view, page, "all",
+	       sample_rate(view->from, view->to, "num_requests"), -1);
 }
 
 /* --- workers --- */
@@ -346,7 +334,7 @@ void top_view_put_help(struct page *page)
 		"RAM      what data (|) and all else (+) take, of mem_limit",
 		"LOGICAL  bytes of pages held, of size; times the RAM",
 		"PAGES    compressed, one repeated word, not compressible",
-		"PER S    since the last sample; p50, p99, max since the mount",
+		"PER S    since the last sample, as p50, p99 and max",
 		"",
 		"Any key goes back.",
 	};

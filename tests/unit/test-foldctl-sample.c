@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rates between samples of counters, and how they are written. */
 #include "base/clock.h"
+#include "foldctl/recent.h"
 #include "foldctl/sample.h"
 #include "lib/unit.h"
 #include <math.h>
@@ -122,6 +123,44 @@ static void test_intervals(void **state UNUSED)
 	assert_true(interval_parse("86400", &ns));
 }
 
+static struct sample timed(const char *buckets)
+{
+	json_t *table = json_loads(buckets, 0, NULL);
+	struct sample sample = {
+		.stats = json_pack("{s:i, s:o, s:[{s:s, s:f}]}", "pid", 1,
+				   "latency_buckets", table, "latency", "op",
+				   "read", "max_us", 1000.0),
+	};
+
+	assert_non_null(sample.stats);
+	return sample;
+}
+
+/* What was slow before does not hide what is fast now, nor the other way. */
+static void test_recent(void **state UNUSED)
+{
+	struct sample none = {0};
+	struct sample a =
+		timed("[{\"op\":\"read\",\"le_ns\":1048576,\"count\":100},"
+		      "{\"op\":\"write\",\"le_ns\":2048,\"count\":7}]");
+	struct sample b =
+		timed("[{\"op\":\"read\",\"le_ns\":2048,\"count\":10},"
+		      "{\"op\":\"read\",\"le_ns\":1048576,\"count\":100},"
+		      "{\"op\":\"write\",\"le_ns\":2048,\"count\":7}]");
+	struct recent recent;
+
+	assert_true(recent_latency(&a, &b, "read", &recent));
+	assert_true(near(recent.p50_us, 1.536));
+	assert_true(near(recent.p99_us, 2.048));
+	assert_true(near(recent.max_us, 2.048));
+	assert_true(recent_latency(&none, &b, "read", &recent));
+	assert_true(recent.p50_us > 524 && near(recent.max_us, 1000));
+	assert_false(recent_latency(&a, &b, "write", &recent));
+	assert_false(recent_latency(&a, &b, "rename", &recent));
+	sample_fini(&a);
+	sample_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_intervals),
+		cmocka_unit_test(test_recent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
