@@ -63,9 +63,42 @@ _foldctl_values() {
 	esac
 }
 
+# Where the verb stands: behind --timeout, of which a shell may make three words.
+_foldctl_verb_at() {
+	local i=1
+	while [[ ${COMP_WORDS[i]} == --timeout && $i -lt $COMP_CWORD ]]; do
+		((i += 2))
+		[[ ${COMP_WORDS[i - 1]} == = ]] && ((i += 1))
+	done
+	echo "$i"
+}
+
+# Whether the word before takes the one that is typed.
+_foldctl_takes_word() {
+	case $2 in
+	--timeout | --output | --delay | --count | --top | --pages) true ;;
+	-o) [[ " list file get workers explain " == *" $1 "* ]] ;;
+	-d | -n) [[ $1 == top ]] ;;
+	-p) [[ $1 == spill || $1 == fetch ]] ;;
+	*) false ;;
+	esac
+}
+
+# The key that `set` has been given before the typed word, if it has.
+_foldctl_key_before() {
+	local word
+	for word in "${COMP_WORDS[@]:$1 + 1:COMP_CWORD - $1 - 1}"; do
+		if [[ -n $(_foldctl_values "$word") ]] ||
+			_foldctl_keys | grep -qxF -e "$word"; then
+			echo "$word"
+			return
+		fi
+	done
+}
+
 # COMPREPLY from lines; names of mounts may have blanks.
 _foldctl_offer() {
-	local cur=$1 line
+	local cur=${1//\\/} line
 	COMPREPLY=()
 	while read -r line; do
 		if [[ $line == "$cur"* && -n $line ]]; then
@@ -76,11 +109,16 @@ _foldctl_offer() {
 
 _foldctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verb=${COMP_WORDS[1]}
+	local at verb key
+	at=$(_foldctl_verb_at)
+	verb=${COMP_WORDS[at]}
 
-	if [[ $COMP_CWORD == 1 ]]; then
+	COMPREPLY=()
+	if [[ $COMP_CWORD == "$at" ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$_foldctl_verbs --version
 			$_foldctl_always $_foldctl_table" -- "$cur")
+	elif [[ $COMP_CWORD -lt $at ]] || _foldctl_takes_word "$verb" "$prev"; then
+		return
 	elif [[ $prev == --textfile || $verb == file || $verb == map ||
 		$verb == spill || $verb == fetch ]] &&
 		[[ $cur != -* ]]; then
@@ -89,9 +127,12 @@ _foldctl() {
 	elif [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$_foldctl_always
 			$(_foldctl_options "$verb")" -- "$cur")
-	elif [[ $verb == set && -n $(_foldctl_values "$prev") ]]; then
-		mapfile -t COMPREPLY < <(compgen -W \
-			"$(_foldctl_values "$prev")" -- "$cur")
+	elif [[ $verb == set ]] && key=$(_foldctl_key_before "$at") &&
+		[[ -n $key ]]; then
+		if [[ $prev == "$key" ]]; then
+			mapfile -t COMPREPLY < <(compgen -W \
+				"$(_foldctl_values "$key")" -- "$cur")
+		fi
 	else
 		_foldctl_offer "$cur" < <(_foldctl_operands "$verb")
 	fi

@@ -3,7 +3,9 @@
 
 # Asks no daemon, so none can keep the shell waiting.
 function __foldctl_mounts
-    foldctl list -nro MOUNT 2>/dev/null | string replace -a '\x20' ' '
+    # \X is a byte to fish, \x a character.
+    foldctl list -nro MOUNT 2>/dev/null | string replace -a '\x' '\X' |
+        string unescape
 end
 
 function __foldctl_keys
