@@ -2,8 +2,8 @@
 /*
  * Keys by their xattr names: get, set, list, and all of them as JSON.
  *
- * Every get takes one reading of everything: a few microseconds, and no key
- * can disagree with another of the same JSON.
+ * Every get takes one reading of everything: a few microseconds, in which the
+ * workers go on, so sums may be a request apart from what they are sums of.
  */
 #include "ctl/ctl.h"
 #include "base/heap.h"

@@ -53,7 +53,10 @@ const char *ctl_key_values(enum ctl_key key);
 /* The longest value that can be set. What is read may be longer. */
 #define CTL_TEXT_MAX 4096
 
-/* One consistent reading of everything. */
+/* The longest sentence about a change that failed, with its NUL. */
+#define CTL_WHY_MAX 128
+
+/* One reading of everything. */
 struct ctl_values {
 	uint64_t number[CTL_NR]; /* counters and gauges */
 	char *text[CTL_NR];      /* texts, tables: heap_alloc()ed or NULL */
@@ -65,6 +68,10 @@ struct ctl_ops {
 	int (*collect)(void *arg, struct ctl_values *ret_values);
 	/* @value is NUL-terminated and trimmed. -EINVAL, -ERANGE, -EBUSY... */
 	int (*set)(void *arg, enum ctl_key key, const char *value);
+	/* The cause behind what `set` gave, where an errno is too little: a
+	 * constant sentence, or one in @room; NULL: nothing to add. */
+	const char *(*why)(void *arg, enum ctl_key key, int error,
+			   char room[CTL_WHY_MAX]);
 };
 
 struct ctl {

@@ -191,10 +191,23 @@ int protocol_set(const struct ctl *ctl, enum ctl_key key, const char *value,
 	return ctl_set(ctl, name, value, n);
 }
 
-struct answer protocol_set_answer(enum ctl_key key, int r)
+/* What the owner knows of it, else what the errno says. */
+static const char *why(const struct ctl *ctl, enum ctl_key key, int r,
+		       char room[CTL_WHY_MAX])
+{
+	const char *text = NULL;
+
+	if (ctl->ops->why)
+		text = ctl->ops->why(ctl->arg, key, r, room);
+	return text ? text : strerror(-r);
+}
+
+struct answer protocol_set_answer(const struct ctl *ctl, enum ctl_key key,
+				  int r)
 {
 	const char *name = ctl_key_info(key)->name;
 	const char *right = ctl_key_values(key);
+	char room[CTL_WHY_MAX];
 
 	switch (-r) {
 	case 0:
@@ -205,7 +218,7 @@ struct answer protocol_set_answer(enum ctl_key key, int r)
 		return complaint(r, "%s: out of range; right is %s", name,
 				 right);
 	default:
-		return complaint(r, "%s: %s", name, strerror(-r));
+		return complaint(r, "%s: %s", name, why(ctl, key, r, room));
 	}
 }
 

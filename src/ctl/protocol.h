@@ -62,7 +62,8 @@ enum protocol_next protocol_line(const struct protocol *p, enum ctl_right right,
 int protocol_set(const struct ctl *ctl, enum ctl_key key, const char *value,
 		 size_t n) MUST_CHECK;
 /* The answer to a `set` that ended with @r. */
-struct answer protocol_set_answer(enum ctl_key key, int r);
+struct answer protocol_set_answer(const struct ctl *ctl, enum ctl_key key,
+				  int r);
 
 /* How many of something a check has seen. */
 struct protocol_seen {

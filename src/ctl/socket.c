@@ -222,9 +222,10 @@ static struct answer take_answer(struct ctl_change *change)
 	struct answer answer = change->answer;
 
 	change->answer = (struct answer){0};
-	return change->is_check
-		       ? answer
-		       : protocol_set_answer(change->key, change->result);
+	return change->is_check ? answer
+				: protocol_set_answer(
+					  change->socket->config.protocol.ctl,
+					  change->key, change->result);
 }
 
 /* NULL: for a check. */
@@ -293,7 +294,8 @@ static void serve(struct ctl_socket *s, struct client *c)
 	case PROTOCOL_SET:
 		r = hand_over(s, c, &set);
 		if (r)
-			answer = protocol_set_answer(set.key, r);
+			answer = protocol_set_answer(s->config.protocol.ctl,
+						     set.key, r);
 		break;
 	case PROTOCOL_CHECK:
 		r = hand_over(s, c, NULL);

@@ -8,6 +8,7 @@
 #include "fs/worker.h"
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +93,9 @@ static int set_workers(struct fs *fs, const char *text)
 	}
 	r = w.relative ? crew_change(fs->crew, w.number)
 		       : crew_set(fs->crew, (unsigned)w.number);
+	/* The text is right; there would be too many. */
+	if (r == -EINVAL)
+		r = -ERANGE;
 	/* A number that was asked for is not to be changed again by itself. */
 	if (!r)
 		autoscale_set(fs->autoscale, false);
@@ -210,7 +214,66 @@ static int set(void *arg, enum ctl_key key, const char *value)
 	}
 }
 
+/* Why there are no more, and how many came up. */
+static const char *why_workers(struct fs *fs, int error, char room[CTL_WHY_MAX])
+{
+	const char *text;
+
+	switch (-error) {
+	case EBUSY:
+		return "the last worker stays";
+	case ENOSPC:
+		text = "mem_limit has no room for another worker";
+		break;
+	case EAGAIN:
+		text = "the system allows no other thread";
+		break;
+	case EMFILE:
+	case ENFILE:
+		text = "the system allows no other open file";
+		break;
+	default:
+		return NULL;
+	}
+	snprintf(room, CTL_WHY_MAX, "%s: %u are up", text,
+		 crew_count(fs->crew));
+	return room;
+}
+
+static const char *why(void *arg, enum ctl_key key, int error,
+		       char room[CTL_WHY_MAX])
+{
+	static const struct {
+		enum ctl_key key;
+		int error;
+		const char *text;
+	} causes[] = {
+		{CTL_compress, -ENOSPC,
+		 "mem_limit has no room for the buffers of this codec"},
+		{CTL_compress, -EBUSY,
+		 "all numbers of codecs have pages yet (the key sets)"},
+		{CTL_spill, -EBUSY,
+		 "there is a file already, or it is at work by hand"},
+		{CTL_spill, -ENOSPC,
+		 "mem_limit has no room for what is in the file"},
+		{CTL_idle, -EBUSY, "something else is done by hand already"},
+		{CTL_writeback, -EBUSY,
+		 "something else is done by hand already"},
+		{CTL_writeback, -ENODEV, "there is no file to write to"},
+		{CTL_writeback, -ENOSPC,
+		 "the file is full, or writeback_limit is reached"},
+	};
+
+	if (key == CTL_workers)
+		return why_workers(arg, error, room);
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		if (causes[i].key == key && causes[i].error == error)
+			return causes[i].text;
+	return NULL;
+}
+
 const struct ctl_ops knobs_ops = {
 	.collect = values_collect,
 	.set = set,
+	.why = why,
 };

@@ -34,7 +34,16 @@ static int set(void *arg UNUSED, enum ctl_key key, const char *value)
 	return strcmp(value, "far") == 0 ? -ERANGE : 0;
 }
 
-static const struct ctl_ops ops = {.collect = collect, .set = set};
+static const char *why(void *arg UNUSED, enum ctl_key key, int error,
+		       char room[CTL_WHY_MAX])
+{
+	if (key != CTL_workers || error != -EBUSY)
+		return NULL;
+	snprintf(room, CTL_WHY_MAX, "%u stay", 1u);
+	return room;
+}
+
+static const struct ctl_ops ops = {.collect = collect, .set = set, .why = why};
 static const struct ctl ctl = {.ops = &ops};
 static const struct protocol protocol = {
 	.ctl = &ctl,
@@ -223,7 +232,7 @@ static void a_set_is_checked_and_left_to_the_caller(void **state UNUSED)
 static void set_answer_is(int r, const char *want)
 {
 	answer_fini(&answer);
-	answer = protocol_set_answer(CTL_workers, r);
+	answer = protocol_set_answer(&ctl, CTL_workers, r);
 	answer_is(want);
 }
 
@@ -239,6 +248,8 @@ static void how_a_set_went_is_said(void **state UNUSED)
 		      "{\"ok\":false,\"errno\":\"ERANGE\",\"error\":"
 		      "\"workers: out of range; right is auto or 1 to 64, or "
 		      "+N or -N for so many more or fewer\"}\n");
+	set_answer_is(-EBUSY, "{\"ok\":false,\"errno\":\"EBUSY\",\"error\":"
+			      "\"workers: 1 stay\"}\n");
 	set_answer_is(-ENOSPC, "{\"ok\":false,\"errno\":\"ENOSPC\",\"error\":"
 			       "\"workers: No space left on device\"}\n");
 	answer_fini(&answer);

@@ -290,6 +290,7 @@ static void a_number_asked_for_is_kept(void **state)
 	assert_true(autoscale_is_on(fs->autoscale));
 	assert_int_equal(knobs_ops.set(fs, CTL_workers, "0"), -EBUSY);
 	assert_int_equal(knobs_ops.set(fs, CTL_workers, "x"), -EINVAL);
+	assert_int_equal(knobs_ops.set(fs, CTL_workers, "+64"), -ERANGE);
 	assert_true(autoscale_is_on(fs->autoscale));
 	assert_int_equal(knobs_ops.set(fs, CTL_workers, "2"), 0);
 	assert_false(autoscale_is_on(fs->autoscale));
@@ -306,6 +307,15 @@ static void leave_room(uint64_t bytes)
 
 	budget_set_limit(budget,
 			 budget_used(budget) + BUDGET_RESERVE_BYTES + bytes);
+}
+
+static void says(enum ctl_key key, int error, const char *want)
+{
+	char room[CTL_WHY_MAX];
+	const char *text = knobs_ops.why(rig.fs, key, error, room);
+
+	assert_non_null(text);
+	assert_string_equal(text, want);
 }
 
 static void workers_need_room(void **state)
@@ -326,6 +336,9 @@ static void workers_need_room(void **state)
 	assert_int_equal(knobs_ops.set(fs, CTL_workers, "2"), 0);
 	assert_true(budget_used(budget) <= before + worker_bytes(fs));
 	assert_int_equal(knobs_ops.set(fs, CTL_workers, "3"), -ENOSPC);
+	says(CTL_workers, -ENOSPC,
+	     "mem_limit has no room for another worker: 2 are up");
+	says(CTL_workers, -EBUSY, "the last worker stays");
 	assert_int_equal(crew_count(fs->crew), 2);
 	budget_set_limit(budget, 256 * MIB);
 	assert_int_equal(knobs_ops.set(fs, CTL_workers, "3"), 0);
