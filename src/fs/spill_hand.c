@@ -18,6 +18,8 @@
 #define WHY_BYTES 512u
 /* A file that nobody refers to may have readers for a moment. */
 #define CLOSE_MOST_NS (10 * NS_PER_S)
+/* For the last daemon of a spill file to let go of it. */
+#define IN_USE_NS (2 * NS_PER_S)
 
 int spiller_claim(struct spiller *s)
 {
@@ -63,6 +65,21 @@ static const char *cure_for(int err)
 	return "";
 }
 
+/* umount(8) returns before the daemon has ended: who mounts again at once must
+ * not be told that his own file is in use. */
+static int open_patiently(struct backing *backing,
+			  const struct backing_config *how, char *why)
+{
+	const struct timespec nap = {.tv_nsec = 20000000};
+	uint64_t end_ns = clock_ns() + IN_USE_NS;
+	int r;
+
+	while ((r = backing_open(backing, how, why, WHY_BYTES)) == -EBUSY &&
+	       clock_ns() < end_ns)
+		nanosleep(&nap, NULL);
+	return r;
+}
+
 static int open_locked(struct spiller *s, const char *path)
 	REQUIRES(s->file_lock)
 {
@@ -79,7 +96,7 @@ static int open_locked(struct spiller *s, const char *path)
 
 	if (!copy)
 		return -ENOMEM;
-	r = backing_open(s->fs->engine.backing, &how, why, sizeof(why));
+	r = open_patiently(s->fs->engine.backing, &how, why);
 	if (r) {
 		log_error("%s: spill: %s%s", config->mountpoint, why,
 			  cure_for(r));

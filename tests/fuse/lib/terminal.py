@@ -139,6 +139,9 @@ class Terminal:
     @staticmethod
     def _own_terminal():
         os.setsid()
+        # What runs the tests may have told them to ignore some.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def _set_size(self, rows, columns):
