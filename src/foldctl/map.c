@@ -106,24 +106,49 @@ static void put_line(struct page *page, const struct request *req,
 	page_newline(page);
 }
 
+/* A new line if so many columns have no room in this one. */
+static void make_room(struct page *page, size_t columns)
+{
+	if (page->column > 0 && page->column + columns > page->width)
+		page_newline(page);
+}
+
+/* Word by word, with a new line where one does not fit. */
+static void put_words(struct page *page, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		make_room(page, n);
+		page_put(page, "%.*s", (int)n, text);
+		text += n;
+		if (*text && page->column < page->width)
+			page_put(page, " ");
+		text += strspn(text, " ");
+	}
+}
+
 static void put_legend(struct page *page, const struct request *req,
 		       const struct picture *p)
 {
-	char size[SIZE_TEXT_MAX];
+	char size[SIZE_TEXT_MAX], text[160];
 
 	for (const char *tier = FOLDFS_MAP_TIERS; *tier; tier++) {
+		make_room(page, 2 + strlen(picture_tier_name(*tier)));
 		page_color(page, picture_tier_color(*tier));
 		page_put(page, "%c", *tier);
 		page_color(page, NULL);
 		page_put(page, " %s  ", picture_tier_name(*tier));
 	}
 	page_newline(page);
-	page_put(page, "One character is %" PRIu64 " page%s (%s)%s.",
-		 p->cell_pages, p->cell_pages == 1 ? "" : "s",
+	snprintf(text, sizeof(text),
+		 "One character is %" PRIu64 " page%s (%s)%s.", p->cell_pages,
+		 p->cell_pages == 1 ? "" : "s",
 		 size_format(p->cell_pages * PAGE_BYTES, size),
 		 req->ages     ? ", 0 just touched to f cold"
 		 : page->color ? ", bright if young, dim if cold"
 			       : "");
+	put_words(page, text);
 	page_newline(page);
 }
 
@@ -144,11 +169,14 @@ static int print_picture(const char *path, const struct request *req,
 	while (across & (across - 1))
 		across &= across - 1;
 	picture_shrink(p, across * lines);
-	page_init(&page, PAGE_LOG, width, UINT32_MAX, term_has_color());
+	/* A path is never cut: the terminal may break the line. */
+	page_init(&page, PAGE_LOG, PAGE_ENDLESS, PAGE_ENDLESS,
+		  term_has_color());
 	page_put(&page, "%s: %s, %" PRIu64 " page%s", path,
 		 size_format(p->pages * PAGE_BYTES, text), p->pages,
 		 p->pages == 1 ? "" : "s");
 	page_newline(&page);
+	page.width = width;
 	for (unsigned i = 0; i < p->n; i += across)
 		put_line(&page, req, p, i, across);
 	put_legend(&page, req, p);

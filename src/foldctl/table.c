@@ -152,7 +152,9 @@ static void add_columns(struct table *t)
 {
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct table_column *c = &t->columns[t->shown[i]];
-		int flags = c->kind == TABLE_TEXT ? 0 : SCOLS_FL_RIGHT;
+		/* On a terminal that is too narrow texts go on below. */
+		int flags =
+			c->kind == TABLE_TEXT ? SCOLS_FL_WRAP : SCOLS_FL_RIGHT;
 		struct libscols_column *column =
 			scols_table_new_column(t->cols, c->name, 0, flags);
 
