@@ -253,6 +253,13 @@ int client_receive(struct client *client, json_t **ret_answer)
 	}
 }
 
+int client_receive_within(struct client *client, unsigned ms,
+			  json_t **ret_answer)
+{
+	client->deadline_ms = now_ms() + ms;
+	return client_receive(client, ret_answer);
+}
+
 int client_ask(struct client *client, const char *request, json_t **ret_answer)
 {
 	int r = client_send(client, request);

@@ -46,6 +46,9 @@ int client_ask(struct client *client, const char *request,
 /* The halves of it, for asking many at once. */
 int client_send(struct client *client, const char *request) MUST_CHECK;
 int client_receive(struct client *client, json_t **ret_answer) MUST_CHECK;
+/* The same with a limit of its own; after -ETIMEDOUT it may be tried again. */
+int client_receive_within(struct client *client, unsigned ms,
+			  json_t **ret_answer) MUST_CHECK;
 
 /* Process id of the daemon, as the kernel says; 0 when it does not. */
 pid_t client_peer(const struct client *client);

@@ -12,6 +12,8 @@
 #include <time.h>
 
 #define LOG_WIDTH 80
+/* Most changes are done by then: said at once. */
+#define SOON_MS 200
 
 static const struct verb_help help = {
 	.options =
@@ -28,9 +30,17 @@ struct request {
 	bool batch, json;
 };
 
+/* Of the workers, on a connection of its own: it may take as long as requests
+ * do that are under way. */
+struct change {
+	struct client client;
+	const char *request; /* NULL: none is under way */
+};
+
 struct top {
 	struct request req;
 	struct sampler sampler;
+	struct change change;
 	struct sample before, now;
 	struct top_view view;
 	char message[600];
@@ -162,19 +172,59 @@ static int draw(struct top *top)
 	return page_print(&page);
 }
 
-static int change_workers(struct top *top, const char *request)
+static void end_change(struct top *top)
 {
-	json_t *answer;
-	int r = client_ask(&top->sampler.client, request, &answer);
+	if (top->change.request)
+		client_close(&top->change.client);
+	top->change.request = NULL;
+}
 
+static void tell_of_change(struct top *top, const char *text)
+{
+	snprintf(top->message, sizeof(top->message), "%s: %s",
+		 top->change.request, text);
+}
+
+/* How the change went that is under way, if it is known within @ms. */
+static void hear_of_change(struct top *top, unsigned ms)
+{
+	struct client *client = &top->change.client;
+	json_t *answer;
+	int r;
+
+	if (!top->change.request)
+		return;
+	r = client_receive_within(client, ms, &answer);
+	if (r == -ETIMEDOUT) {
+		tell_of_change(top, "not done yet");
+		return;
+	}
 	if (r == 0)
 		json_decref(answer);
-	if (r < 0 && r != -EREMOTEIO) {
-		top->sampler.error = r;
-		return r;
+	tell_of_change(top, r == 0            ? "done"
+			    : r == -EREMOTEIO ? client->error
+					      : strerror(-r));
+	end_change(top);
+}
+
+static int change_workers(struct top *top, const char *request)
+{
+	struct change *change = &top->change;
+	int r;
+
+	if (!change->request) {
+		r = client_open(&change->client, top->sampler.mount,
+				top->sampler.ctx->timeout_ms);
+		if (r == 0) {
+			change->request = request;
+			r = client_send(&change->client, request);
+		}
+		if (r < 0) {
+			top->sampler.error = r;
+			return r;
+		}
 	}
-	snprintf(top->message, sizeof(top->message), "%s: %s", request,
-		 r == 0 ? "done" : top->sampler.client.error);
+	hear_of_change(top, SOON_MS);
 	return 0;
 }
 
@@ -248,10 +298,12 @@ static int run_screen(struct top *top)
 		r = serve_keys(top, top->now.ns + top->req.delay_ns);
 		if (top->end || i == top->req.count)
 			break;
+		hear_of_change(top, 0);
 		if (r == 0)
 			r = next_sample(top);
 	}
 	screen_leave();
+	end_change(top);
 	return r < 0 ? sampler_failed(&top->sampler) : EXIT_DONE;
 }
 
