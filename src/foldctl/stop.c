@@ -11,6 +11,7 @@
  * bears one of them is another mount, unless it was there before.
  */
 #include "base/clock.h"
+#include "foldctl/foreign.h"
 #include "foldctl/term.h"
 #include "foldctl/unmount.h"
 #include "foldctl/verbs.h"
@@ -42,12 +43,13 @@ struct stop {
 static int unmount_or_say(const struct mount *mount)
 {
 	const char *point = mount->point;
+	char word[PATH_MAX];
 	int r = unmount(mount, false);
 
 	if (r == -EBUSY)
 		say("%s is in use, nothing was done; 'fuser -vm %s' says by "
 		    "whom, 'foldctl stop --lazy' takes it out of view",
-		    point, point);
+		    point, foreign_word(point, word, sizeof(word)));
 	else if (r == -EPERM)
 		say("%s: only root and the mount's owner may stop", point);
 	else if (r < 0 && r != -ECANCELED)

@@ -159,6 +159,8 @@ int verb_workers(struct context *ctx, int argc, char **argv)
 	if (optind < argc)
 		return context_usage(ctx, "%s: not +N, -N, =N or auto",
 				     argv[optind]);
+	if (how && table_is_wanted(&options))
+		return context_usage(ctx, "%s: a change prints no table", how);
 	code = context_mount(ctx, word, &mount);
 	if (code != EXIT_DONE)
 		return code;
