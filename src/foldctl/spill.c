@@ -106,7 +106,7 @@ static int set_key(const struct context *ctx, const char *path,
 
 	for (;;) {
 		r = setxattr(path, FOLDFS_FILE_SPILL, value, strlen(value), 0);
-		if (r == 0 || errno != EAGAIN || waited_ms >= ctx->timeout_ms)
+		if (r == 0 || errno != EBUSY || waited_ms >= ctx->timeout_ms)
 			return r < 0 ? -errno : 0;
 		nanosleep(&nap, NULL);
 		waited_ms += AGAIN_MS;
@@ -122,7 +122,7 @@ static const char *why(const struct request *req, int r)
 		return req->out ? "the backing file is full, or "
 				  "writeback_limit is reached"
 				: "it does not fit into mem_limit";
-	case EAGAIN:
+	case EBUSY:
 		return "something else is being spilled by hand; try again";
 	case EPERM:
 	case EACCES:
