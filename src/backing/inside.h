@@ -46,6 +46,7 @@ struct segment {
 	_Atomic uint64_t count;    /* COUNT_* */
 	uint32_t record;           /* RECORD_NONE: free. LOCK_BACKING */
 	bool used_before;
+	bool barren;  /* nothing has been written to it in this life */
 	bool damaged; /* a visit could not read all of it; the writer's */
 };
 

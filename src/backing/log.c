@@ -45,12 +45,14 @@ static bool chunk_up(struct backing *b, struct chunk *chunk,
 	return true;
 }
 
+/* The first one also when more is used than the limit allows: a file is taken
+ * just then. */
 int chunks_up(struct backing *b)
 {
 	for (unsigned i = 0; i < CHUNKS; i++)
 		if (!b->chunks[i].bytes &&
 		    !chunk_up(b, &b->chunks[i],
-			      i == 0 ? BUDGET_RESERVE : BUDGET_NORMAL))
+			      i == 0 ? BUDGET_FORCED : BUDGET_NORMAL))
 			break;
 	return b->chunks[0].bytes ? 0 : -ENOMEM;
 }
@@ -286,6 +288,7 @@ static void note_success(struct backing *b, const struct chunk *chunk)
 
 	backing_count(b, COUNT_WRITES, 1);
 	backing_count(b, COUNT_WRITE_BYTES, chunk->n_bytes);
+	segment_at(b, chunk->segment)->barren = false;
 	if (++b->good_chunks < FORGIVE_CHUNKS)
 		return;
 	b->good_chunks = 0;

@@ -77,6 +77,7 @@ static void begin_life(struct backing *b, uint32_t ix) REQUIRES(b->lock)
 		backing_count(b, COUNT_REUSED, 1);
 	seg->used_before = true;
 	seg->damaged = false;
+	seg->barren = true;
 }
 
 /*
@@ -181,8 +182,11 @@ static void retire(struct backing *b, uint32_t ix)
 	b->used--;
 	if (ix < b->lowest_free)
 		b->lowest_free = ix;
-	b->disk_full = false;
-	atomic_store_explicit(&b->full, false, memory_order_relaxed);
+	/* One that nothing could be written to gives the disk no room. */
+	if (!seg->barren)
+		b->disk_full = false;
+	if (!b->disk_full)
+		atomic_store_explicit(&b->full, false, memory_order_relaxed);
 	segments_cut_locked(b);
 	lock_drop(&b->lock);
 }

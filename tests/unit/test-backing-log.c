@@ -222,6 +222,38 @@ static void test_disk_full_on_write(void **state UNUSED)
 	end();
 }
 
+/* The segment in which nothing could be written goes at once; that the disk is
+ * full is not forgotten with it, but with one that had something. */
+static void test_full_disk_is_remembered(void **state UNUSED)
+{
+	begin(IO_BEST, (struct plan){.from = 4,
+				     .many = UINT_MAX / 2,
+				     .result = -ENOSPC});
+	put_many(0, 600);
+	for (uint32_t i = 600; rig.failed == 0; i++) {
+		int r = rig_put(&rig, i, 1400, 5);
+
+		if (r == -EAGAIN)
+			backing_reap(rig.backing, true);
+		if (r == -ENOSPC)
+			break;
+	}
+	rig_settle(&rig);
+	assert_true(rig.failed > 0);
+	assert_int_equal(rig_stats(&rig).segments, 1);
+	assert_int_equal(rig_stats(&rig).state, BACKING_FULL);
+	assert_true(rig.backing->disk_full);
+	rig_check(&rig);
+	for (uint32_t i = 0; i < 4000; i++)
+		if (rig.item[i].state == RIG_LIVE)
+			rig_free(&rig, i);
+	assert_int_equal(rig_stats(&rig).state, BACKING_ACTIVE);
+	io_set_faults(NULL);
+	put_many(0, 700);
+	rig_check(&rig);
+	end();
+}
+
 /* --- segments that cannot be had --- */
 
 static int refusal;
@@ -349,19 +381,13 @@ static void test_again(void **state UNUSED)
 	backing_rig_down(&rig);
 }
 
-/* With RAM for one chunk it works, and with a limit lowered below what is used:
- * then more than ever. */
+/* With no RAM left at all it is opened and works with one chunk: that is when
+ * it is wanted. */
 static void test_little_ram(void **state UNUSED)
 {
 	backing_rig_up(&rig, IO_BEST, false, 0);
 	assert_int_equal(backing_close(rig.backing), 0);
-	budget_set_limit(&rig.budget,
-			 budget_used(&rig.budget) + CHUNK_MAP_BYTES - 1);
-	assert_int_equal(backing_open(rig.backing, &rig.config, rig.why,
-				      sizeof(rig.why)),
-			 -ENOMEM);
-	budget_set_limit(&rig.budget,
-			 budget_used(&rig.budget) + CHUNK_MAP_BYTES);
+	budget_set_limit(&rig.budget, budget_used(&rig.budget) / 2);
 	assert_int_equal(backing_open(rig.backing, &rig.config, rig.why,
 				      sizeof(rig.why)),
 			 0);
@@ -389,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_stops),
 		cmocka_unit_test(test_forgives),
 		cmocka_unit_test(test_disk_full_on_write),
+		cmocka_unit_test(test_full_disk_is_remembered),
 		cmocka_unit_test(test_no_reserve),
 		cmocka_unit_test(test_refused_segments),
 		cmocka_unit_test(test_file_limit),
