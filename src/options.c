@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Per cent below spill_high, as between the defaults. */
+#define SPILL_LOW_GAP 15u
+
 void options_init(struct options *o, uint64_t ram_bytes, bool privileged)
 {
 	*o = (struct options){
@@ -304,8 +307,19 @@ static int settle_swap(struct options *o)
 	return 0;
 }
 
+/* What nobody gave is no reason to refuse what somebody did. */
+static void settle_spill_low(struct options *o)
+{
+	if (o->spill_low_said || o->spill_low < o->spill_high)
+		return;
+	o->spill_low = o->spill_high > SPILL_LOW_GAP
+			       ? o->spill_high - SPILL_LOW_GAP
+			       : 1;
+}
+
 int options_check(struct options *o)
 {
+	settle_spill_low(o);
 	if (o->spill_low >= o->spill_high)
 		return options_fail(o,
 				    "option \"spill_low=%u\": it must be below "

@@ -40,6 +40,7 @@ struct options {
 	unsigned forgo;    /* enum fs_forgo */
 	bool workers_said; /* and not left at their defaults */
 	bool cache_said;
+	bool spill_low_said;
 	bool allow_other;
 	bool sloppy;      /* unknown options are passed over */
 	unsigned generic; /* bits of options_generic.c */

@@ -288,6 +288,7 @@ static int parse_spill_high(struct options *o, const char *value)
 
 static int parse_spill_low(struct options *o, const char *value)
 {
+	o->spill_low_said = true;
 	return parse_percent(value, 1, 99, &o->spill_low);
 }
 

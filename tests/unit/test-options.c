@@ -207,6 +207,13 @@ static void spilling_has_options(void **state UNUSED)
 	refused("spil_size=1G", "did you mean \"spill_size\"?");
 }
 
+static void spill_low_follows(void **state UNUSED)
+{
+	taken("spill_high=80");
+	assert_int_equal(options_check(&o), 0);
+	assert_int_equal(o.spill_low, 65);
+}
+
 static void the_edges_of_ranges_are_in(void **state UNUSED)
 {
 	taken("size=4K,mem_limit=1M,nr_inodes=0,mode=0,uid=0,workers=1");
@@ -564,6 +571,7 @@ int main(void)
 		TEST(cures_can_be_forgone_with_swap_only),
 		TEST(every_option_sets_its_value),
 		TEST(spilling_has_options),
+		TEST(spill_low_follows),
 		TEST(the_edges_of_ranges_are_in),
 		TEST(values_out_of_range_say_the_range),
 		TEST(malformed_values_say_what_is_right),
