@@ -18,6 +18,8 @@
 #define WHY_BYTES 512u
 /* A file that nobody refers to may have readers for a moment. */
 #define CLOSE_MOST_NS (10 * NS_PER_S)
+/* Without fewer pages being spilled, for those that no file shows to go. */
+#define LEFT_MOST_NS (10 * NS_PER_S)
 /* For the last daemon of a spill file to let go of it. */
 #define IN_USE_NS (2 * NS_PER_S)
 
@@ -194,39 +196,48 @@ static uint64_t pages_spilled(const struct spiller *s)
 	return stats.spilled_pages;
 }
 
-/* What is left may be a deleted file's, which a walk does not show any more: it
- * goes in a moment. */
-static bool is_some_dying(const struct spiller *s)
+static int fetch_each(struct spiller *s)
 {
-	const struct timespec ms = {.tv_nsec = 1000000};
+	struct fetch fetch = {
+		.spiller = s,
+		.end_page = UINT64_MAX,
+		.ends = true,
+	};
 
-	if (!tree_expects_room(s->fs->engine.tree))
-		return false;
-	nanosleep(&ms, NULL);
-	return true;
+	if (is_called_off(&fetch))
+		return -EINTR;
+	tree_each_file(s->fs->engine.tree, TALLY_SHARED_ROW, fetch_body,
+		       &fetch);
+	return fetch.err;
 }
 
-/* Until none is left; a page that went out before the detach began may commit
- * after the first walk has passed it by. */
+/*
+ * Until none is left. A page that went out before the detach began may commit
+ * after the first walk has passed it by; and what a walk does not show any more
+ * (a deleted file's, one that is being cut off or overwritten) still counts for
+ * a moment.
+ */
 static int fetch_all(struct spiller *s)
 {
+	const struct timespec nap = {.tv_nsec = 10000000};
 	uint64_t left = pages_spilled(s), before;
+	uint64_t end_ns = clock_ns() + LEFT_MOST_NS;
+	int r;
 
-	do {
-		struct fetch fetch = {
-			.spiller = s,
-			.end_page = UINT64_MAX,
-			.ends = true,
-		};
-
+	while (!(r = fetch_each(s))) {
 		before = left;
-		tree_each_file(s->fs->engine.tree, TALLY_SHARED_ROW, fetch_body,
-			       &fetch);
-		if (fetch.err)
-			return fetch.err;
 		left = pages_spilled(s);
-	} while (left && (left < before || is_some_dying(s)));
-	return left ? -EIO : 0;
+		if (!left)
+			return 0;
+		if (left < before) {
+			end_ns = clock_ns() + LEFT_MOST_NS;
+			continue;
+		}
+		if (clock_ns() >= end_ns)
+			return -EBUSY;
+		nanosleep(&nap, NULL);
+	}
+	return r;
 }
 
 /* It would not fit anyway: nothing is moved in vain. */
@@ -270,10 +281,11 @@ static int detach(struct spiller *s)
 	if (r && r != -EINTR)
 		log_warning("%s: the backing file stays: %s",
 			    s->fs->config->mountpoint,
-			    r == -ENOSPC ? "what is in it does not fit into "
-					   "mem_limit"
-			    : r == -EIO  ? "some of it cannot be read"
-					 : strerror(-r));
+			    r == -ENOSPC  ? "what is in it does not fit into "
+					    "mem_limit"
+			    : r == -EIO   ? "some of it cannot be read"
+			    : r == -EBUSY ? "some of it is still in use"
+					  : strerror(-r));
 	return r;
 }
 
