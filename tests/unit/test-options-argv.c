@@ -17,7 +17,8 @@ static struct command c;
 
 static int parse(const char *program, const char *const words[4])
 {
-	char text[5][64];
+	/* What is parsed points into the words. */
+	static char text[5][64];
 	char *argv[6] = {text[0]};
 	int n = 1;
 
