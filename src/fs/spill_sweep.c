@@ -111,9 +111,13 @@ static void limit_take(struct spiller *s, uint64_t bytes)
 
 /* --- a sweep --- */
 
+/* No segment holds more than its size to be written: so many may be begun. */
 static void clean(struct spiller *s, unsigned percent)
 {
-	for (unsigned i = 0; i < CLEAN_MOST && !is_cancelled(s); i++)
+	uint64_t most = limit_left(s) / BACKING_SEGMENT_BYTES;
+
+	for (unsigned i = 0; i < CLEAN_MOST && i < most && !is_cancelled(s);
+	     i++)
 		if (!store_spill_clean(s->fs->engine.store, percent))
 			return;
 }
