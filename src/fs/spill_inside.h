@@ -54,6 +54,7 @@ struct spiller {
 	/* There was nothing to be gained, and since then nothing has changed;
 	 * the numbers are those of that moment. */
 	_Atomic bool stuck;
+	_Atomic unsigned changes; /* of knobs that may have made room */
 	_Atomic uint64_t stuck_ns, stuck_spilled_bytes, stuck_ram_bytes;
 
 	/* The task's own. */

@@ -53,7 +53,8 @@ void spill_backing_stats(struct spiller *s, struct backing_stats *ret)
 
 /* --- when there is nothing to be gained --- */
 
-static void note_stuck(struct spiller *s)
+/* What a round found that began when @changes were counted. */
+static void note_stuck(struct spiller *s, unsigned changes)
 {
 	struct store_stats stats;
 
@@ -63,7 +64,9 @@ static void note_stuck(struct spiller *s)
 	atomic_store_explicit(&s->stuck_ram_bytes, stats.compr_data_bytes,
 			      memory_order_relaxed);
 	atomic_store_explicit(&s->stuck_ns, clock_ns(), memory_order_relaxed);
-	atomic_store_explicit(&s->stuck, true, memory_order_release);
+	atomic_store(&s->stuck, true);
+	if (atomic_load(&s->changes) != changes)
+		atomic_store(&s->stuck, false);
 }
 
 static bool is_stuck(struct spiller *s)
@@ -83,7 +86,8 @@ static bool is_stuck(struct spiller *s)
 
 void spill_unstick(struct spiller *s)
 {
-	atomic_store_explicit(&s->stuck, false, memory_order_relaxed);
+	atomic_fetch_add(&s->changes, 1);
+	atomic_store(&s->stuck, false);
 	task_wake(s->task);
 }
 
@@ -210,6 +214,7 @@ static void say_full(struct spiller *s)
 static void work(struct task *task UNUSED, void *arg)
 {
 	struct spiller *s = arg;
+	unsigned changes = atomic_load(&s->changes);
 	bool round;
 
 	pause_enter(s->fs->pause, PAUSE_SPILLING);
@@ -220,7 +225,7 @@ static void work(struct task *task UNUSED, void *arg)
 		bool good = go_down(s);
 
 		if (!good)
-			note_stuck(s);
+			note_stuck(s, changes);
 		say_full(s);
 		spill_turn(s, good);
 	}
