@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bars of the medians and their spread, one SVG a metric, by gnuplot."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from case import median
+
+COLOURS = ('#1b6ca8', '#9aa5b1', '#e07a3f', '#6a994e', '#b5838d', '#8d6cab')
+
+
+def all_of(everything, directory, say):
+    """A plot for each metric of each case that has samples."""
+    if not shutil.which('gnuplot'):
+        say('no plots: gnuplot is not installed')
+        return
+    for name, record in everything['cases'].items():
+        metrics = sorted({m for step in record['steps'].values() for m in step})
+        for metric in metrics:
+            mark = '' if len(metrics) == 1 else '-' + metric.replace(' ', '-').replace('/', '-')
+            _bars(record, metric, f'{directory}/{name}{mark}.svg', f'{name}: {metric}')
+
+
+def _bars(record, metric, path, title):
+    """Groups of bars: a group for each step, a bar for each peer."""
+    steps = [s for s in record['steps'] if metric in record['steps'][s]]
+    peers = [p for p in record['peers']
+             if any(record['steps'][s][metric].get(p) for s in steps)]
+    rows = []
+    for step in steps:
+        cells = [f'"{step or metric}"']
+        for peer in peers:
+            samples = record['steps'][step][metric].get(peer)
+            if samples:
+                cells += [f'{median(samples):g}', f'{min(samples):g}', f'{max(samples):g}']
+            else:
+                cells += ['NaN'] * 3
+        rows.append(' '.join(cells))
+    columns = ', '.join(
+        f"$d using {3 * i + 2}:{3 * i + 3}:{3 * i + 4}:xtic(1) title '{peer}' "
+        f"lc rgb '{COLOURS[i % len(COLOURS)]}'" for i, peer in enumerate(peers))
+    unit = record['metrics'].get(metric, {}).get('unit', '')
+    script = ['$d << E', *rows, 'E', f"set title '{title}' noenhanced",
+              'set style data histograms', 'set style histogram errorbars gap 1 lw 1',
+              'set style fill solid 0.9 noborder', 'set yrange [0:*]',
+              f"set ylabel '{unit}' noenhanced", 'set xtics rotate by -35 noenhanced scale 0',
+              'set key outside top center horizontal noenhanced',
+              "set grid y lc rgb '#dddddd'", 'set border 3', f'plot {columns}']
+    draw(path, '\n'.join(script), 160 + 90 * max(len(steps), 4))
+
+
+def draw(path, script, width=760, height=340):
+    """Run a script of gnuplot's into an SVG."""
+    with tempfile.NamedTemporaryFile('w', suffix='.gp', encoding='utf-8') as file:
+        file.write(f"set terminal svg size {width},{height} font 'sans-serif,11'\n"
+                   f"set output '{path}.new'\n{script}\n")
+        file.flush()
+        done = subprocess.run(['gnuplot', file.name], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f'gnuplot: {done.stderr[-400:]}')
+    os.replace(path + '.new', path)

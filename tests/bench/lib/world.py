@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a bench runs, and the promise that nothing of it stays.
+
+The bench is a child in a mount namespace of its own; its parent, the guardian,
+does nothing but wait. What outlives a process (a zram device, a loop device, a
+cgroup) is written down in a journal before it is used, and struck out when it is
+taken away. However the child ends, the guardian takes away what is left in the
+journal; the mounts went with the namespace, and every program that was started
+dies with the bench. Journals whose guardian is gone are swept at the next start.
+"""
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+CLONE_NEWNS = 0x00020000
+MS_REC_PRIVATE = 0x4000 | 0x40000
+PR_SET_PDEATHSIG = 1
+JOURNALS = '/run/foldfs-bench'
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Interrupted(BaseException):
+    """A signal asked the bench to end."""
+
+
+def die_with_parent():
+    """For preexec_fn: no program stays when the bench is killed."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Journal:
+    """Lines `KIND NAME` of what must be taken away."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lines = []
+
+    def add(self, kind, name):
+        self.lines.append(f'{kind} {name}')
+        self._write()
+
+    def remove(self, kind, name):
+        self.lines.remove(f'{kind} {name}')
+        self._write()
+
+    def _write(self):
+        with open(self.path + '.new', 'w', encoding='utf-8') as file:
+            file.write(''.join(line + '\n' for line in self.lines))
+        os.replace(self.path + '.new', self.path)
+
+
+def _take_away(kind, name):
+    if kind == 'zram':
+        write(f'/sys/block/zram{name}/reset', '1')
+        write('/sys/class/zram-control/hot_remove', name)
+    elif kind == 'loop':
+        subprocess.run(['losetup', '-d', name], check=True, stderr=subprocess.DEVNULL)
+    elif kind == 'cgroup':
+        os.rmdir(name)
+    elif kind == 'directory':
+        shutil.rmtree(name)
+    elif kind == 'swap':
+        subprocess.run(['swapoff', name], check=True, stderr=subprocess.DEVNULL)
+    elif kind == 'file':
+        # What a kernel parameter was: PATH=VALUE.
+        path, value = name.split('=', 1)
+        write(path, value)
+
+
+def _sweep(path):
+    """Take away what a journal names, last first; what was gone is fine."""
+    try:
+        with open(path, encoding='utf-8') as file:
+            lines = file.read().split('\n')
+    except OSError:
+        return
+    for line in reversed([w for w in lines if w]):
+        kind, name = line.split(' ', 1)
+        for _ in range(100):
+            try:
+                _take_away(kind, name)
+                break
+            except (FileNotFoundError, NotADirectoryError):
+                break
+            except (OSError, subprocess.SubprocessError):
+                time.sleep(0.1)
+        else:
+            print(f'bench: could not take away {line}', file=sys.stderr)
+    os.unlink(path)
+
+
+def _sweep_stale():
+    """Of a guardian that was killed: its number is nobody's, or another's."""
+    for name in os.listdir(JOURNALS):
+        pid = name.split('.')[0]
+        try:
+            with open(f'/proc/{pid}/cmdline', 'rb') as file:
+                if b'bench' in file.read():
+                    continue
+        except OSError:
+            pass
+        _sweep(f'{JOURNALS}/{name}')
+
+
+def write(path, text):
+    """One write, as files of the kernel want it."""
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(str(text))
+
+
+def inside(main):
+    """Run main(journal, directory) in a world of its own; its exit code."""
+    os.makedirs(JOURNALS, exist_ok=True)
+    _sweep_stale()
+    journal = Journal(f'{JOURNALS}/{os.getpid()}')
+    directory = tempfile.mkdtemp(prefix='foldfs-bench-')
+    journal.add('directory', directory)
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = _child(main, journal, directory)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    # The terminal tells the child by itself; others tell us alone.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(pid, signal.SIGTERM))
+    _, status = os.waitpid(pid, 0)
+    _sweep(journal.path)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _child(main, journal, directory):
+    die_with_parent()
+    if libc.unshare(CLONE_NEWNS) or libc.mount(b'none', b'/', None, MS_REC_PRIVATE, None):
+        print('bench: cannot make a mount namespace (root is needed)', file=sys.stderr)
+        return 77
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=90%', 'foldfs-bench', directory],
+                   check=True)
+
+    def interrupted(*_):
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise Interrupted
+
+    for number in SIGNALS:
+        signal.signal(number, interrupted)
+    try:
+        return main(journal, directory)
+    except Interrupted:
+        print('bench: interrupted, everything is taken down', file=sys.stderr)
+        return 130
+
+
+class Cgroup:
+    """A memory cgroup, of either version, that programs are put into."""
+
+    def __init__(self, journal, name):
+        self.journal = journal
+        self.path = ''
+        self.procs = ''
+        top = self._top()
+        if top:
+            self.path = f'{top}/foldfs-bench-{os.getpid()}-{name}'
+            journal.add('cgroup', self.path)
+            os.mkdir(self.path)
+            self.procs = f'{self.path}/cgroup.procs'
+
+    @staticmethod
+    def _top():
+        if os.path.exists('/sys/fs/cgroup/memory/memory.usage_in_bytes'):
+            return '/sys/fs/cgroup/memory'
+        try:
+            with open('/sys/fs/cgroup/cgroup.subtree_control', encoding='ascii') as file:
+                if 'memory' in file.read().split():
+                    return '/sys/fs/cgroup'
+        except OSError:
+            pass
+        return ''
+
+    def join(self):
+        """For preexec_fn."""
+        if self.procs:
+            write(self.procs, os.getpid())
+
+    def charged(self):
+        """{'anon', 'shmem', 'page cache', 'kernel'}: all that is charged."""
+        if not self.path:
+            return {}
+        stat = {}
+        with open(f'{self.path}/memory.stat', encoding='ascii') as file:
+            for line in file:
+                name, value = line.split()
+                stat[name] = int(value)
+        v1 = os.path.exists(f'{self.path}/memory.usage_in_bytes')
+        with open(f'{self.path}/' + ('memory.usage_in_bytes' if v1 else 'memory.current'),
+                  encoding='ascii') as file:
+            all_of_it = int(file.read())
+        anon = stat['rss' if v1 else 'anon']
+        cache = stat['cache' if v1 else 'file']
+        return {'anon': anon, 'shmem': stat['shmem'],
+                'page cache': cache - stat['shmem'],
+                'kernel': max(all_of_it - anon - cache, 0)}
+
+    def reclaim(self):
+        """Give back what the kernel can: clean page cache, unused inodes."""
+        try:
+            if os.path.exists(f'{self.path}/memory.force_empty'):
+                write(f'{self.path}/memory.force_empty', '0')
+            else:
+                write(f'{self.path}/memory.reclaim', '1T')
+        except OSError:
+            pass  # EAGAIN: not all of it could go
+
+    def close(self):
+        if not self.path:
+            return
+        for _ in range(100):
+            try:
+                os.rmdir(self.path)
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.journal.remove('cgroup', self.path)
