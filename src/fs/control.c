@@ -62,7 +62,7 @@ static void change(struct fs *fs, struct later_job *job)
 	int r = ctl_set(&fs->ctl, c->name, c->text, c->n);
 
 	if (c->slow)
-		spiller_release(fs->spiller);
+		spiller_release(fs->spiller, SPILL_ORDER_MOUNT);
 	reply_result(job->req, r);
 }
 
@@ -113,7 +113,7 @@ void control_setxattr(fuse_req_t req, const char *name, const char *value,
 	memcpy(c->name, name, name_n);
 	c->job.run = change;
 	c->slow = is_slow(name);
-	if (c->slow && spiller_claim(fs->spiller) != 0) {
+	if (c->slow && spiller_claim(fs->spiller, SPILL_ORDER_MOUNT) != 0) {
 		heap_free(c);
 		reply_result(req, -EBUSY);
 		return;

@@ -38,7 +38,7 @@ static void run(struct fs *fs, struct later_job *job)
 	struct job *j = container_of(job, struct job, job);
 	int r = carry_out(fs->spiller, j);
 
-	spiller_release(fs->spiller);
+	spiller_release(fs->spiller, SPILL_ORDER_FILE);
 	reply_result(job->req, r);
 }
 
@@ -83,7 +83,7 @@ static int prepare(fuse_req_t req, fuse_ino_t node, const char *value, size_t n,
 	if (!r)
 		r = parse(value, n, &j->order);
 	if (!r)
-		r = spiller_claim(fs->spiller);
+		r = spiller_claim(fs->spiller, SPILL_ORDER_FILE);
 	return r;
 }
 

@@ -22,23 +22,59 @@
 #define LEFT_MOST_NS (10 * NS_PER_S)
 /* For the last daemon of a spill file to let go of it. */
 #define IN_USE_NS (2 * NS_PER_S)
+/* That wait in line. */
+#define ORDERS_MOST 64u
 
-int spiller_claim(struct spiller *s)
+/*
+ * Who may turn knobs waits in line, in the later thread's own order; whoever
+ * only owns a file is told to come again, and stops for them at its next step:
+ * so no crowd of owners keeps a detach from its turn.
+ */
+int spiller_claim(struct spiller *s, enum spill_order_kind kind)
 {
-	return atomic_exchange_explicit(&s->by_hand, true, memory_order_acquire)
-		       ? -EBUSY
-		       : 0;
+	int r = 0;
+
+	lock_take(&s->lock);
+	if (kind == SPILL_ORDER_MOUNT && s->mount_orders < ORDERS_MOST)
+		s->mount_orders++;
+	else if (kind == SPILL_ORDER_FILE && !s->mount_orders && !s->file_order)
+		s->file_order = true;
+	else
+		r = -EBUSY;
+	lock_drop(&s->lock);
+	return r;
 }
 
-void spiller_release(struct spiller *s)
+void spiller_release(struct spiller *s, enum spill_order_kind kind)
 {
-	atomic_store_explicit(&s->by_hand, false, memory_order_release);
+	lock_take(&s->lock);
+	if (kind == SPILL_ORDER_MOUNT)
+		s->mount_orders--;
+	else
+		s->file_order = false;
+	lock_drop(&s->lock);
+}
+
+/* A file's order while one of the mount's waits behind it. */
+static bool gives_way(struct spiller *s)
+{
+	bool waits;
+
+	lock_take(&s->lock);
+	waits = s->mount_orders > 0;
+	lock_drop(&s->lock);
+	return waits;
 }
 
 static bool is_cancelled(const struct spiller *s)
 {
 	return atomic_load_explicit(&s->cancelled, memory_order_relaxed) ||
 	       atomic_load_explicit(&s->called_off, memory_order_relaxed);
+}
+
+static bool is_detaching(const struct spiller *s)
+{
+	return atomic_load_explicit(&s->detaching, memory_order_relaxed);
 }
 
 /* --- the file comes --- */
@@ -139,13 +175,14 @@ struct fetch {
 /* Pages between two looks whether to go on: a moment's worth. */
 #define FETCH_PAGES 1024u
 
-static bool is_called_off(const struct fetch *fetch)
+/* 0, -EINTR, -EBUSY: it gives way. */
+static int go_on(const struct fetch *fetch)
 {
-	const struct spiller *s = fetch->spiller;
+	struct spiller *s = fetch->spiller;
 
-	return is_cancelled(s) ||
-	       (fetch->ends &&
-		!atomic_load_explicit(&s->detaching, memory_order_relaxed));
+	if (is_cancelled(s) || (fetch->ends && !is_detaching(s)))
+		return -EINTR;
+	return !fetch->ends && gives_way(s) ? -EBUSY : 0;
 }
 
 /* The first held page from @page on; holes may be wide. */
@@ -170,8 +207,9 @@ static bool fetch_body(void *arg, struct file file)
 		uint64_t end = page + (left < FETCH_PAGES ? left : FETCH_PAGES);
 		int r;
 
-		if (is_called_off(fetch)) {
-			fetch->err = -EINTR;
+		r = go_on(fetch);
+		if (r) {
+			fetch->err = r;
 			return false;
 		}
 		pause_point(fetch->spiller->fs->pause, PAUSE_SERVING);
@@ -204,10 +242,10 @@ static int fetch_each(struct spiller *s)
 		.ends = true,
 	};
 
-	if (is_called_off(&fetch))
-		return -EINTR;
-	tree_each_file(s->fs->engine.tree, TALLY_SHARED_ROW, fetch_body,
-		       &fetch);
+	fetch.err = go_on(&fetch);
+	if (!fetch.err)
+		tree_each_file(s->fs->engine.tree, TALLY_SHARED_ROW, fetch_body,
+			       &fetch);
 	return fetch.err;
 }
 
@@ -268,7 +306,9 @@ static int close_file(struct spiller *s)
 		lock_drop(&s->sweep_lock);
 		if (r)
 			nanosleep(&ms, NULL);
-	} while (r == -EBUSY && clock_ns() < end_ns && !is_cancelled(s));
+		if (is_cancelled(s) || !is_detaching(s))
+			return r ? -EINTR : 0;
+	} while (r == -EBUSY && clock_ns() < end_ns);
 	return r;
 }
 
@@ -278,6 +318,9 @@ static int detach(struct spiller *s)
 
 	if (!r)
 		r = close_file(s);
+	if (r == -EINTR &&
+	    atomic_load_explicit(&s->crowded_out, memory_order_relaxed))
+		r = -ENOSPC;
 	if (r && r != -EINTR)
 		log_warning("%s: the backing file stays: %s",
 			    s->fs->config->mountpoint,
@@ -297,6 +340,7 @@ int spiller_detach(struct spiller *s)
 		return 0;
 	atomic_store_explicit(&s->detach_pages, pages_spilled(s),
 			      memory_order_relaxed);
+	atomic_store_explicit(&s->crowded_out, false, memory_order_relaxed);
 	atomic_store_explicit(&s->detaching, true, memory_order_relaxed);
 	spill_turn(s, false);
 	/* What goes on began before; the next one will see it. */
@@ -337,7 +381,10 @@ static int write_back(struct spiller *s, struct spill_work *work,
 		spill_step_bytes(budget_limit(&s->fs->engine.budget));
 	do {
 		pause_point(s->fs->pause, PAUSE_SERVING);
-		r = is_cancelled(s) ? -EINTR : spill_sweep(s, work, &result);
+		r = is_cancelled(s) ? -EINTR
+		    : work->file && gives_way(s)
+			    ? -EBUSY
+			    : spill_sweep(s, work, &result);
 		if (r)
 			return r;
 		*ret_pages += result.pages;

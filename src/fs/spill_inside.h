@@ -20,8 +20,8 @@ struct spiller {
 	struct task *task;
 	_Atomic bool cancelled;
 	_Atomic bool called_off;       /* what is done by hand */
-	_Atomic bool by_hand;          /* spiller_claim() */
 	_Atomic bool detaching;        /* no page goes out */
+	_Atomic bool crowded_out;      /* a writer called it off */
 	_Atomic uint64_t detach_pages; /* spilled when it began */
 	_Atomic bool nudged;           /* woken since the last look */
 	_Atomic unsigned waiters;
@@ -45,6 +45,9 @@ struct spiller {
 	uint64_t limit_bytes GUARDED_BY(lock);
 	uint64_t limit_daily_bytes GUARDED_BY(lock);
 	uint64_t limit_day_ns GUARDED_BY(lock); /* when it was last filled */
+	/* spiller_claim() */
+	unsigned mount_orders GUARDED_BY(lock);
+	bool file_order GUARDED_BY(lock);
 	/* What was last done by hand. */
 	bool was_idle GUARDED_BY(lock);
 	uint64_t idle_seconds GUARDED_BY(lock);

@@ -289,16 +289,33 @@ static bool wait_for_good_turn(struct spiller *s)
 	return better;
 }
 
+/* What is brought back takes the room that a writer needs: the file has to stay
+ * then, for as long as there is one no writer is to fail for want of RAM. */
+static bool crowd_out_detach(struct spiller *s)
+{
+	if (!atomic_load_explicit(&s->detaching, memory_order_relaxed) ||
+	    !backing_is_open(s->fs->engine.backing))
+		return false;
+	atomic_store_explicit(&s->crowded_out, true, memory_order_relaxed);
+	atomic_store_explicit(&s->detaching, false, memory_order_release);
+	spill_unstick(s);
+	return true;
+}
+
 bool spiller_wait(struct spiller *s)
 {
 	bool better;
 
-	if (!spill_may(s) || used_now(s) <= marks_now(s).low_bytes ||
-	    is_stuck(s))
+	if (used_now(s) <= marks_now(s).low_bytes)
+		return false;
+	crowd_out_detach(s);
+	if (!spill_may(s) || is_stuck(s))
 		return false;
 	atomic_fetch_add_explicit(&s->waits, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->waiters, 1, memory_order_relaxed);
-	better = wait_for_good_turn(s);
+	do
+		better = wait_for_good_turn(s);
+	while (!better && crowd_out_detach(s));
 	atomic_fetch_sub_explicit(&s->waiters, 1, memory_order_relaxed);
 	return better;
 }

@@ -37,17 +37,24 @@ bool spiller_wait(struct spiller *spiller);
 
 /* --- by hand --- */
 
-/* -EBUSY: something is done by hand already. (zram's EAGAIN would reach nobody:
- * of setxattr(2) the kernel makes EOPNOTSUPP of it.) */
-int spiller_claim(struct spiller *spiller) MUST_CHECK;
-void spiller_release(struct spiller *spiller);
+enum spill_order_kind {
+	SPILL_ORDER_MOUNT, /* of who may turn knobs: waits for its turn */
+	SPILL_ORDER_FILE,  /* of a file's owner: goes last */
+};
+/* From the request until it has been carried out. -EBUSY: something else is
+ * done by hand and this is a file's, or too many wait. (zram's EAGAIN would
+ * reach nobody: of setxattr(2) the kernel makes EOPNOTSUPP of it.) */
+int spiller_claim(struct spiller *spiller,
+		  enum spill_order_kind kind) MUST_CHECK;
+void spiller_release(struct spiller *spiller, enum spill_order_kind kind);
 
 /* As backing_open(); why not is logged. -EBUSY: there is a file. @path is
  * absolute, else -EINVAL. Also at start, without a claim. */
 int spiller_attach(struct spiller *spiller, const char *path) MUST_CHECK;
 /*
- * Bring everything back, then let the file go. -ENOSPC: it does not fit; -EIO:
- * some cannot be read; -EINTR: called off. Then the file stays.
+ * Bring everything back, then let the file go. -ENOSPC: it does not fit, or a
+ * writer found no room meanwhile; -EIO: some cannot be read; -EINTR: called off.
+ * Then the file stays.
  */
 int spiller_detach(struct spiller *spiller) MUST_CHECK;
 
@@ -61,7 +68,7 @@ int spiller_write_back(struct spiller *spiller,
 /* Pages not touched for @seconds, and not from now on, are idle; 0: all. */
 int spiller_mark_idle(struct spiller *spiller, uint64_t seconds) MUST_CHECK;
 /* Pages of one file, [@first_page, @end_page), out to the file or back in;
- * errors as above. */
+ * errors as above; -EBUSY: an order of the mount's goes before the rest. */
 int spiller_move(struct spiller *spiller, struct file file, bool out,
 		 uint64_t first_page, uint64_t end_page) MUST_CHECK;
 

@@ -44,7 +44,7 @@ static void run(struct fs *fs, struct later_job *job)
 	}
 	r = protocol_set(&fs->ctl, change->key, change->value, change->n);
 	if (spill_knob_is_slow(change->key))
-		spiller_release(fs->spiller);
+		spiller_release(fs->spiller, SPILL_ORDER_MOUNT);
 	ctl_change_done(change, r);
 }
 
@@ -67,7 +67,7 @@ static int change(void *arg, struct ctl_change *change)
 
 	if (!c)
 		return -ENOMEM;
-	if (slow && spiller_claim(fs->spiller) != 0) {
+	if (slow && spiller_claim(fs->spiller, SPILL_ORDER_MOUNT) != 0) {
 		heap_free(c);
 		return -EBUSY;
 	}
