@@ -17,7 +17,7 @@
  *
  * Threads: put, flush, reap, thin and segment_* belong to one thread at a time
  * (the sweep), opening and closing as well. ref, where, read, verify, free,
- * resume, set_most and stats may be called by any number of threads.
+ * resume, try_full, set_most and stats may be called by any number of threads.
  */
 #ifndef SRC_BACKING_BACKING_H
 #define SRC_BACKING_BACKING_H
@@ -141,6 +141,9 @@ void backing_flush(struct backing *backing);
 unsigned backing_reap(struct backing *backing, bool wait);
 /* Start again after it was stopped; the error budget is full again. */
 void backing_resume(struct backing *backing);
+/* The disk may have room again: the next put tries. By itself that happens when
+ * its file system has more room, and every ten seconds. */
+void backing_try_full(struct backing *backing);
 
 /* --- reading --- */
 

@@ -16,6 +16,7 @@
 #include "backing/crypt.h"
 #include "backing/extent.h"
 #include "backing/io.h"
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/sparse.h"
 
@@ -92,6 +93,9 @@ struct chunk {
  * one. */
 #define FAILURES_MAX 8u
 #define FORGIVE_CHUNKS 64u
+/* Then a full disk is tried again, whatever it says of its room: a device says
+ * nothing, nor does a quota. */
+#define FULL_AGAIN_NS (10 * NS_PER_S)
 
 enum counter {
 	COUNT_READS,
@@ -116,6 +120,7 @@ struct backing {
 	uint32_t lowest_free;    /* none below is. LOCK_BACKING */
 	uint32_t used;           /* segments. LOCK_BACKING */
 	uint64_t room_when_full; /* on the disk, when it was. LOCK_BACKING */
+	uint64_t full_ns;        /* when it was last found full. LOCK_BACKING */
 	bool disk_full;          /* LOCK_BACKING */
 
 	/* The file: changed while nothing of it is used. */

@@ -378,4 +378,13 @@ unsigned backing_reap(struct backing *b, bool wait)
 void backing_resume(struct backing *b)
 {
 	atomic_store_explicit(&b->failures, 0, memory_order_relaxed);
+	backing_try_full(b);
+}
+
+void backing_try_full(struct backing *b)
+{
+	lock_take(&b->lock);
+	b->disk_full = false;
+	atomic_store_explicit(&b->full, false, memory_order_relaxed);
+	lock_drop(&b->lock);
 }

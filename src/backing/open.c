@@ -251,16 +251,6 @@ static int make_cipher(struct backing *b, enum crypt_cipher *ret_cipher)
 	return r;
 }
 
-/* What is known of another file is nothing to this one. */
-static void forget_troubles(struct backing *b)
-{
-	backing_resume(b);
-	lock_take(&b->lock);
-	b->disk_full = false;
-	atomic_store_explicit(&b->full, false, memory_order_relaxed);
-	lock_drop(&b->lock);
-}
-
 static int take_over(struct backing *b, const struct opening *o,
 		     enum io_kind kind)
 {
@@ -286,7 +276,8 @@ static int take_over(struct backing *b, const struct opening *o,
 	b->is_device = o->is_device;
 	b->device_bytes = o->device_bytes;
 	backing_set_most(b, o->config->most_bytes);
-	forget_troubles(b);
+	/* What is known of another file is nothing to this one. */
+	backing_resume(b);
 	store_word(b, WORD_FLAGS, cipher);
 	store_word(b, WORD_FILE, id);
 	atomic_store_explicit(&b->fd, o->fd, memory_order_release);

@@ -32,6 +32,7 @@ static uint32_t find_free(struct backing *b) REQUIRES(b->lock)
 static bool disk_has_room(struct backing *b) REQUIRES(b->lock)
 {
 	return !b->disk_full || b->cleaning ||
+	       clock_ns() - b->full_ns >= FULL_AGAIN_NS ||
 	       file_system_room(b) >= b->room_when_full + BACKING_SEGMENT_BYTES;
 }
 
@@ -116,6 +117,7 @@ void segment_no_room(struct backing *b)
 	lock_take(&b->lock);
 	b->disk_full = true;
 	b->room_when_full = file_system_room(b);
+	b->full_ns = clock_ns();
 	atomic_store_explicit(&b->full, true, memory_order_relaxed);
 	lock_drop(&b->lock);
 }

@@ -416,8 +416,10 @@ int spiller_write_back(struct spiller *s, enum spill_what what)
 {
 	struct spill_work work = {.pick = pick_for(s, what)};
 	uint64_t pages;
-	int r = write_back(s, &work, &pages);
+	int r;
 
+	backing_try_full(s->fs->engine.backing);
+	r = write_back(s, &work, &pages);
 	lock_take(&s->lock);
 	s->written = words[what];
 	s->written_pages = pages;

@@ -64,24 +64,36 @@ static void clean_extent(void *arg, struct extent extent,
 			  clean);
 }
 
-bool store_spill_clean(struct store *store, unsigned percent)
+/* -EIO: nothing was put, for what is left cannot be read. */
+static int clean_segment(struct store *store, uint32_t segment)
 {
 	struct spill *spill = store->spill;
 	struct clean clean = {.store = store};
 	uint64_t put_bytes = spill->put_bytes;
-	uint32_t segment;
+	int r = backing_segment_visit(store->backing, segment, clean_extent,
+				      &clean);
 
-	if (spill->result.err ||
-	    !backing_thin(store->backing, percent, &segment))
-		return false;
-	/* Half a segment that can be read is worth as much; what cannot be
-	 * stays with its owners, who will be told. */
-	if (backing_segment_visit(store->backing, segment, clean_extent,
-				  &clean) == -ENOMEM)
-		return false;
+	if (r == -ENOMEM)
+		return r;
 	/* The budget is for what leaves RAM. */
 	spill->put_bytes = put_bytes;
 	/* Till then the segment is as thin as it was. */
 	spill_settle(store);
-	return clean.put != 0 && !spill->result.err;
+	if (spill->result.err)
+		return spill->result.err;
+	/* Half a segment that can be read is worth as much; what cannot be
+	 * stays with its owners, who will be told. */
+	return clean.put ? 0 : r ? r : -ENODATA;
+}
+
+bool store_spill_clean(struct store *store, unsigned percent)
+{
+	uint32_t segment;
+	int r = -EIO;
+
+	/* One that cannot be read is not chosen a second time. */
+	while (r == -EIO && !store->spill->result.err &&
+	       backing_thin(store->backing, percent, &segment))
+		r = clean_segment(store, segment);
+	return r == 0;
 }

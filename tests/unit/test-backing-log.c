@@ -254,6 +254,40 @@ static void test_full_disk_is_remembered(void **state UNUSED)
 	end();
 }
 
+/* Until a write is refused; whatever room there is, it is not seen. */
+static void fill_disk(uint32_t from)
+{
+	unsigned failed = rig.failed;
+
+	for (uint32_t i = from; rig.failed == failed; i++) {
+		while (rig_put(&rig, i, 1400, 5) == -EAGAIN)
+			backing_reap(rig.backing, true);
+		if (i % 100 == 99)
+			rig_settle(&rig);
+	}
+	rig_settle(&rig);
+	rig.backing->room_when_full = UINT64_MAX / 2;
+	assert_int_equal(rig_put(&rig, 7000, 1400, 5), -ENOSPC);
+}
+
+/* It never says that it has more room, as a device does not: it is tried again
+ * when somebody says so, and after a while. */
+static void test_full_disk_is_tried_again(void **state UNUSED)
+{
+	begin(IO_BEST, (struct plan){.from = 4,
+				     .many = UINT_MAX / 2,
+				     .result = -ENOSPC});
+	fill_disk(0);
+	backing_try_full(rig.backing);
+	fill_disk(2000);
+	rig.backing->full_ns -= FULL_AGAIN_NS;
+	io_set_faults(NULL);
+	put_many(4000, 5000);
+	assert_int_equal(rig_stats(&rig).state, BACKING_ACTIVE);
+	rig_check(&rig);
+	end();
+}
+
 /* --- segments that cannot be had --- */
 
 static int refusal;
@@ -416,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_forgives),
 		cmocka_unit_test(test_disk_full_on_write),
 		cmocka_unit_test(test_full_disk_is_remembered),
+		cmocka_unit_test(test_full_disk_is_tried_again),
 		cmocka_unit_test(test_no_reserve),
 		cmocka_unit_test(test_refused_segments),
 		cmocka_unit_test(test_file_limit),

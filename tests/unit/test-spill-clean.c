@@ -270,6 +270,26 @@ static void test_an_unreadable_segment(void **state)
 	assert_intact(w);
 }
 
+static int no_read_of_the_first(void *arg UNUSED, uint64_t offset,
+				void *buf UNUSED, size_t n_bytes UNUSED)
+{
+	return offset < BACKING_SEGMENT_BYTES ? -EIO : 0;
+}
+
+/* The thinnest of all cannot be read: the next one is as good. */
+static void test_the_next_segment(void **state)
+{
+	struct world *w = *state;
+	struct io_faults faults = {.read = no_read_of_the_first};
+
+	spill_all(w);
+	thin_out(w);
+	io_set_faults(&faults);
+	assert_true(clean(w, 50, 1).cleaned > 0);
+	io_set_faults(NULL);
+	assert_intact(w);
+}
+
 /* --- a file at its cap --- */
 
 static void test_full(void **state)
@@ -306,6 +326,7 @@ int main(void)
 		TEST(test_windows),
 		TEST(test_a_failed_move_changes_nothing),
 		TEST(test_an_unreadable_segment),
+		TEST(test_the_next_segment),
 		cmocka_unit_test_setup_teardown(test_full, up_with_a_cap, down),
 	};
 
