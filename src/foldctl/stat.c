@@ -96,6 +96,7 @@ static const struct group {
 		 {"back when read twice", "promote", NULL},
 		 {"idle is", "idle", NULL},
 		 {"last writeback", "writeback", NULL},
+		 {"pages at once, by hand", "writeback_batch_size", NULL},
 		 {"bytes that may go out", "writeback_limit", NULL},
 		 {"that is limited", "writeback_limit_enable", NULL},
 		 {"bytes a day", "writeback_limit_daily", NULL},

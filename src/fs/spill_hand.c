@@ -377,6 +377,8 @@ static int write_back(struct spiller *s, struct spill_work *work,
 	int r;
 
 	*ret_pages = 0;
+	work->pick.batch =
+		atomic_load_explicit(&s->batch, memory_order_relaxed);
 	work->pick.budget_bytes =
 		spill_step_bytes(budget_limit(&s->fs->engine.budget));
 	do {

@@ -26,6 +26,7 @@ struct spiller {
 	_Atomic bool nudged;           /* woken since the last look */
 	_Atomic unsigned waiters;
 	_Atomic unsigned high, low; /* percent */
+	_Atomic unsigned batch;     /* pages in flight, by hand */
 	_Atomic bool promote;
 	_Atomic uint64_t sweeps, waits;
 

@@ -4,6 +4,7 @@
 #include "base/heap.h"
 #include "base/page.h"
 #include "base/size.h"
+#include "store/spill.h"
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -96,6 +97,18 @@ static int set_size(struct spiller *s, const char *value)
 	return r ? r : spiller_set_size(s, bytes);
 }
 
+static int set_batch(struct spiller *s, const char *value)
+{
+	uint64_t pages;
+	int r = parse_whole(value, SPILL_BATCH_MOST, &pages);
+
+	if (!r && pages == 0)
+		r = -ERANGE;
+	if (!r)
+		spiller_set_batch(s, (unsigned)pages);
+	return r;
+}
+
 static int set_idle(struct spiller *s, const char *value)
 {
 	uint64_t seconds = 0;
@@ -136,6 +149,8 @@ int spill_knob(struct fs *fs, enum ctl_key key, const char *value)
 		return set_idle(s, value);
 	case CTL_writeback:
 		return set_writeback(s, value);
+	case CTL_writeback_batch_size:
+		return set_batch(s, value);
 	case CTL_writeback_limit:
 		return set_bytes(s, value, spiller_set_limit);
 	case CTL_writeback_limit_enable:
@@ -172,6 +187,7 @@ static void put_numbers(const struct spiller_info *info,
 	v->number[CTL_spill_sweeps] = info->sweeps;
 	v->number[CTL_spill_waits] = info->waits;
 	v->number[CTL_promote] = info->promote;
+	v->number[CTL_writeback_batch_size] = info->batch;
 	v->number[CTL_writeback_limit] = info->limit_bytes;
 	v->number[CTL_writeback_limit_enable] = info->limit_on;
 	v->number[CTL_writeback_limit_daily] = info->limit_daily_bytes;

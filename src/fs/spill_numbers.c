@@ -52,6 +52,11 @@ int spiller_set_size(struct spiller *s, uint64_t bytes)
 	return 0;
 }
 
+void spiller_set_batch(struct spiller *s, unsigned pages)
+{
+	atomic_store_explicit(&s->batch, pages, memory_order_relaxed);
+}
+
 void spiller_set_promote(struct spiller *s, bool promote)
 {
 	atomic_store_explicit(&s->promote, promote, memory_order_relaxed);
@@ -117,6 +122,7 @@ void spiller_info(struct spiller *s, struct spiller_info *ret)
 	put_state(s, ret);
 	ret->high = atomic_load_explicit(&s->high, memory_order_relaxed);
 	ret->low = atomic_load_explicit(&s->low, memory_order_relaxed);
+	ret->batch = atomic_load_explicit(&s->batch, memory_order_relaxed);
 	ret->promote = atomic_load_explicit(&s->promote, memory_order_relaxed);
 	ret->sweeps = atomic_load_explicit(&s->sweeps, memory_order_relaxed);
 	ret->waits = atomic_load_explicit(&s->waits, memory_order_relaxed);

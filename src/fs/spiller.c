@@ -341,6 +341,7 @@ int spiller_start(struct fs *fs, struct spiller **ret)
 					 : SPILL_HIGH_PERCENT;
 	s->low = fs->config->spill_low ? fs->config->spill_low
 				       : SPILL_LOW_PERCENT;
+	s->batch = SPILL_BATCH_MOST;
 	s->promote = true;
 	s->most_bytes = fs->config->spill_bytes;
 	lock_init(&s->sweep_lock, LOCK_SWEEP);

@@ -81,6 +81,8 @@ int spiller_set_high(struct spiller *spiller, unsigned percent) MUST_CHECK;
 int spiller_set_low(struct spiller *spiller, unsigned percent) MUST_CHECK;
 /* The file's cap; 0: none. -ERANGE: less than one segment. */
 int spiller_set_size(struct spiller *spiller, uint64_t bytes) MUST_CHECK;
+/* Pages in flight of what is written by hand, 1 to SPILL_BATCH_MOST. */
+void spiller_set_batch(struct spiller *spiller, unsigned pages);
 void spiller_set_promote(struct spiller *spiller, bool promote);
 /* What may still be written, if @on. */
 void spiller_set_limit(struct spiller *spiller, uint64_t bytes);
@@ -97,6 +99,7 @@ struct spiller_info {
 	char *path;          /* heap_alloc()ed; NULL: no file, or no memory */
 	uint64_t most_bytes; /* spill_size= */
 	unsigned high, low;
+	unsigned batch;
 	bool promote, limit_on, encrypted;
 	uint64_t limit_bytes, limit_daily_bytes;
 	uint64_t sweeps, waits;

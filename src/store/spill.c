@@ -78,6 +78,8 @@ int store_spill_begin(struct store *store, const struct spill_pick *pick,
 	if (atomic_exchange_explicit(&spill->busy, true, memory_order_acquire))
 		return -EAGAIN;
 	spill->pick = *pick;
+	spill->batch = pick->batch && pick->batch < FLIGHT_MOST ? pick->batch
+								: FLIGHT_MOST;
 	spill->files = *files;
 	spill->result = (struct spill_result){.pages = 0};
 	spill->put_bytes = 0;
@@ -127,7 +129,7 @@ int spill_put(struct store *store, struct file file, uint32_t page,
 	struct extent extent;
 	int err;
 
-	if (spill->flight.n == FLIGHT_MOST)
+	if (spill->flight.n >= spill->batch)
 		spill_settle(store);
 	while ((err = backing_put(store->backing, &owner, tag, tag_set(tag),
 				  bytes, n_bytes, word, &extent)) == -EAGAIN)

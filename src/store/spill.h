@@ -49,12 +49,16 @@ void store_age_body(struct store *store, struct file file, bool tick,
 
 #define SPILL_NONE (ENTRY_AGE_MAX + 1) /* an age that no page has */
 
+/* Pages in flight, of a sweep. */
+#define SPILL_BATCH_MOST 4096u
+
 /* What is written out. */
 struct spill_pick {
 	unsigned min_age;     /* of pages that compress; 0: all */
 	unsigned raw_min_age; /* of raw pages */
 	uint64_t first_page, end_page;
 	uint64_t budget_bytes; /* of objects; UINT64_MAX: no limit */
+	unsigned batch;        /* most pages in flight; 0: SPILL_BATCH_MOST */
 };
 
 /* How to come back to a file whose pages have been written. */

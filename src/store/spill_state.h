@@ -13,7 +13,7 @@
 
 /* --- spill_flight.c: pages that have been put and are not settled --- */
 
-#define FLIGHT_MOST 4096u
+#define FLIGHT_MOST SPILL_BATCH_MOST
 #define FLIGHT_SLOTS (2 * FLIGHT_MOST)
 
 /*
@@ -48,6 +48,7 @@ struct spill {
 	struct spill_pick pick;
 	struct spill_files files;
 	struct spill_result result;
+	unsigned batch; /* most pages in flight */
 	uint64_t put_bytes;
 	bool spent;         /* the budget has no room for the next page */
 	struct books books; /* open while completions are taken in */
