@@ -9,6 +9,7 @@ journal; the mounts went with the namespace, and every program that was started
 dies with the bench. Journals whose guardian is gone are swept at the next start.
 """
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -36,24 +37,38 @@ def die_with_parent():
 
 
 class Journal:
-    """Lines `KIND NAME` of what must be taken away."""
+    """Lines `+KIND NAME` of what must be taken away, `-KIND NAME` when it was.
+
+    Locked as long as the guardian or the bench lives: so a journal that can be
+    locked is nobody's any more.
+    """
 
     def __init__(self, path):
         self.path = path
-        self.lines = []
+        self.file = open(path, 'x', encoding='utf-8')
+        fcntl.flock(self.file, fcntl.LOCK_EX)
 
     def add(self, kind, name):
-        self.lines.append(f'{kind} {name}')
-        self._write()
+        self._say(f'+{kind} {name}')
 
     def remove(self, kind, name):
-        self.lines.remove(f'{kind} {name}')
-        self._write()
+        self._say(f'-{kind} {name}')
 
-    def _write(self):
-        with open(self.path + '.new', 'w', encoding='utf-8') as file:
-            file.write(''.join(line + '\n' for line in self.lines))
-        os.replace(self.path + '.new', self.path)
+    def _say(self, line):
+        self.file.write(line + '\n')
+        self.file.flush()
+
+
+def _left(path):
+    """What a journal names and does not strike out, in the order of adding."""
+    lines = {}
+    with open(path, encoding='utf-8') as file:
+        for line in file.read().split('\n'):
+            if line.startswith('+'):
+                lines[line[1:]] = True
+            elif line:
+                lines.pop(line[1:], None)
+    return list(lines)
 
 
 def _take_away(kind, name):
@@ -76,12 +91,7 @@ def _take_away(kind, name):
 
 def _sweep(path):
     """Take away what a journal names, last first; what was gone is fine."""
-    try:
-        with open(path, encoding='utf-8') as file:
-            lines = file.read().split('\n')
-    except OSError:
-        return
-    for line in reversed([w for w in lines if w]):
+    for line in reversed(_left(path)):
         kind, name = line.split(' ', 1)
         for _ in range(100):
             try:
@@ -97,16 +107,14 @@ def _sweep(path):
 
 
 def _sweep_stale():
-    """Of a guardian that was killed: its number is nobody's, or another's."""
+    """Of a guardian that was killed."""
     for name in os.listdir(JOURNALS):
-        pid = name.split('.')[0]
         try:
-            with open(f'/proc/{pid}/cmdline', 'rb') as file:
-                if b'bench' in file.read():
-                    continue
-        except OSError:
-            pass
-        _sweep(f'{JOURNALS}/{name}')
+            with open(f'{JOURNALS}/{name}', encoding='utf-8') as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _sweep(f'{JOURNALS}/{name}')
+        except (BlockingIOError, FileNotFoundError):
+            continue
 
 
 def write(path, text):
@@ -118,8 +126,11 @@ def write(path, text):
 def inside(main):
     """Run main(journal, directory) in a world of its own; its exit code."""
     os.makedirs(JOURNALS, exist_ok=True)
+    lock = os.open(JOURNALS, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     _sweep_stale()
     journal = Journal(f'{JOURNALS}/{os.getpid()}')
+    os.close(lock)
     directory = tempfile.mkdtemp(prefix='foldfs-bench-')
     journal.add('directory', directory)
     sys.stdout.flush()
