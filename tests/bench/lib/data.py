@@ -294,15 +294,36 @@ def tree(mib):
     return sorted(found)
 
 
-def pack(paths, archive):
-    """One uncompressed archive of the files, the same each time."""
+def pack(paths, archive, top='/'):
+    """One uncompressed archive of files below a top, the same each time."""
     def plain(entry):
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = 'root'
         return entry
     with tarfile.open(archive, 'w', format=tarfile.GNU_FORMAT) as tar:
         for path in paths:
-            tar.add(path, arcname=path.lstrip('/'), recursive=False, filter=plain)
+            tar.add(os.path.join(top, path), arcname=path.lstrip('/'), recursive=False,
+                    filter=plain)
+
+
+def digests(top):
+    """{path: (size, mode, digest)} of the plain files below a directory."""
+    found = {}
+    for path in _below([top], lambda n: True):
+        status = os.stat(path)
+        found[os.path.relpath(path, top)] = (status.st_size, status.st_mode, digest(path))
+    return found
+
+
+def forget(top):
+    """Let the kernel give up the clean pages of all files below a directory."""
+    for path in _below([top], lambda n: True):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
 
 
 if __name__ == '__main__':
