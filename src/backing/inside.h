@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/sparse.h"
+#include <sys/types.h>
 
 /* Words of the arena, from ARENA_WORD_BACKING on. */
 enum backing_word {
@@ -216,6 +217,14 @@ void file_wipe(int fd, bool is_device);
 /* Does @path lie on a foldfs, as @mountinfo (/proc/self/mountinfo) has it? No
  * part of it that does is touched. 0, -EXDEV, and what readlink(2) says. */
 int path_check(const char *path, const char *mountinfo) MUST_CHECK;
+/*
+ * The same for what is open already: @dev is the block device, or what the file
+ * system of a file is on, as sysfs (/sys/dev/block) has it. Loop devices are
+ * followed to their files, stacked ones to what is below. 0 also where that
+ * cannot be told.
+ */
+int path_check_device(dev_t dev, const char *sysfs,
+		      const char *mountinfo) MUST_CHECK;
 
 /* --- segment.c --- */
 

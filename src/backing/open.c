@@ -44,15 +44,35 @@ static int refuse(const struct opening *o, int err, const char *what)
 
 /* --- what it is --- */
 
+static int on_foldfs(const struct opening *o)
+{
+	return refuse(o, -EXDEV,
+		      "is on a foldfs: what it is to relieve would go back "
+		      "into RAM");
+}
+
 static int check_path(const struct opening *o)
 {
 	int r = path_check(o->config->path, "/proc/self/mountinfo");
 
 	if (r == -EXDEV)
-		return refuse(o, r,
-			      "is on a foldfs: what it is to relieve "
-			      "would go back into RAM");
+		return on_foldfs(o);
 	return r < 0 && r != -ENOENT ? refuse(o, r, "") : 0;
+}
+
+/* A disk may be a file itself. */
+static int check_disk(const struct opening *o)
+{
+	struct stat st;
+	dev_t dev;
+
+	if (fstat(o->fd, &st) < 0)
+		return refuse(o, -errno, "");
+	dev = o->is_device ? st.st_rdev : st.st_dev;
+	return path_check_device(dev, "/sys/dev/block",
+				 "/proc/self/mountinfo") == -EXDEV
+		       ? on_foldfs(o)
+		       : 0;
 }
 
 static int check_type(struct opening *o, const struct stat *st)
@@ -313,6 +333,8 @@ int backing_open_kind(struct backing *b, const struct backing_config *config,
 	r = check_path(&o);
 	if (!r)
 		r = open_or_create(&o);
+	if (!r)
+		r = check_disk(&o);
 	if (!r)
 		r = check_mine(&o, b->chunks[0].bytes);
 	if (!r)

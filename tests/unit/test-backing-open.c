@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static struct budget budget;
@@ -52,7 +53,7 @@ static int teardown(void **state UNUSED)
 
 static const char *in_dir(const char *name)
 {
-	static char path[2][300];
+	static char path[2][512];
 	static unsigned turn;
 
 	turn = !turn;
@@ -293,6 +294,67 @@ static void test_mounts(void **state UNUSED)
 	assert_int_equal(path_check("/x", in_dir("none")), -ENOENT);
 }
 
+static void make_disk(const char *number, const char *file, const char *below)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "sys/%s", number);
+	mkdir(in_dir(path), 0700);
+	if (file) {
+		snprintf(path, sizeof(path), "sys/%s/loop", number);
+		mkdir(in_dir(path), 0700);
+		snprintf(path, sizeof(path), "sys/%s/loop/backing_file",
+			 number);
+		make_file(in_dir(path), file, 0600);
+	}
+	if (below) {
+		snprintf(path, sizeof(path), "sys/%s/slaves", number);
+		mkdir(in_dir(path), 0700);
+		snprintf(path, sizeof(path), "sys/%s/slaves/x", number);
+		mkdir(in_dir(path), 0700);
+		snprintf(path, sizeof(path), "sys/%s/slaves/x/dev", number);
+		make_file(in_dir(path), below, 0600);
+	}
+}
+
+static int check_disk(unsigned minor)
+{
+	char sysfs[300];
+
+	snprintf(sysfs, sizeof(sysfs), "%s", in_dir("sys"));
+	return path_check_device(makedev(7, minor), sysfs, in_dir("mountinfo"));
+}
+
+/* Disks that are files, or made of such. */
+static void test_disks(void **state UNUSED)
+{
+	char text[700], file[300];
+
+	snprintf(text, sizeof(text),
+		 "20 1 0:1 / / rw - ext4 /dev/a rw\n"
+		 "21 20 0:2 / %s/fold rw - fuse.foldfs x rw\n"
+		 "22 20 7:6 / /else rw - fuse.foldfs x rw\n",
+		 dir);
+	make_file(in_dir("mountinfo"), text, 0600);
+	mkdir(in_dir("sys"), 0700);
+	snprintf(file, sizeof(file), "%s/fold/image\n", dir);
+	make_disk("7:0", file, NULL);
+	make_disk("7:0/part", NULL, NULL);
+	assert_int_equal(symlink("7:0/part", in_dir("sys/7:1")), 0);
+	make_disk("7:2", NULL, "7:1\n");
+	make_disk("7:3", "/some/where (deleted)\n", NULL);
+	snprintf(file, sizeof(file), "%s/mountinfo\n", dir);
+	make_disk("7:4", file, "7:4\n");
+	assert_int_equal(check_disk(0), -EXDEV);
+	assert_int_equal(check_disk(1), -EXDEV);
+	assert_int_equal(check_disk(2), -EXDEV);
+	assert_int_equal(check_disk(3), 0);
+	assert_int_equal(check_disk(4), 0);
+	assert_int_equal(check_disk(5), 0);
+	/* A mount that the path did not show. */
+	assert_int_equal(check_disk(6), -EXDEV);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +370,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_open_again_is_checked,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mounts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_disks, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
