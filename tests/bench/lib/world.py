@@ -226,14 +226,28 @@ class Cgroup:
                 'kernel': max(all_of_it - anon - cache, 0)}
 
     def reclaim(self):
-        """Give back what the kernel can: clean page cache, unused inodes."""
+        """Give back what the kernel can: clean page cache, unused inodes. None
+        of it by swapping, which would only hide it."""
+        v1 = os.path.exists(f'{self.path}/memory.force_empty')
+        swap, never = (('memory.swappiness', '0') if v1 else ('memory.swap.max', '0'))
+        usual = self._set(swap, never)
+        self._set(*(('memory.force_empty', '0') if v1 else ('memory.reclaim', '1T')))
+        if usual:
+            self._set(swap, usual)
+
+    def _set(self, name, value):
+        """Write a file of the cgroup; what it held, '' if there is none. That not
+        all of what is asked for can go (EAGAIN) is no error."""
+        path = f'{self.path}/{name}'
+        usual = ''
         try:
-            if os.path.exists(f'{self.path}/memory.force_empty'):
-                write(f'{self.path}/memory.force_empty', '0')
-            else:
-                write(f'{self.path}/memory.reclaim', '1T')
+            if os.stat(path).st_mode & 0o400:
+                with open(path, encoding='ascii') as file:
+                    usual = file.read().strip()
+            write(path, value)
         except OSError:
-            pass  # EAGAIN: not all of it could go
+            pass
+        return usual
 
     def close(self):
         if not self.path:
