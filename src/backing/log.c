@@ -14,6 +14,7 @@
  */
 #include "backing/inside.h"
 #include "base/check.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -38,6 +39,12 @@ static bool chunk_up(struct backing *b, struct chunk *chunk,
 	}
 	madvise(map, CHUNK_MAP_BYTES, MADV_NOHUGEPAGE);
 	madvise(map, CHUNK_MAP_BYTES, MADV_DONTDUMP);
+	/* All that is charged is there when the process is measured. */
+	if (resident_touch(map, CHUNK_MAP_BYTES) < 0) {
+		munmap(map, CHUNK_MAP_BYTES);
+		budget_give(budget, CHUNK_MAP_BYTES);
+		return false;
+	}
 	*chunk = (struct chunk){
 		.bytes = map,
 		.cookies = (void *)(map + BACKING_CHUNK_BYTES),

@@ -78,6 +78,13 @@ int resident_fill(void *p, size_t bytes)
 	return madvise(p, bytes, MADV_POPULATE_WRITE) == 0 ? 0 : -ENOMEM;
 }
 
+int resident_touch(void *p, size_t bytes)
+{
+	if (madvise(p, bytes, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	return errno == EINVAL && !resident_is_on() ? 0 : -ENOMEM;
+}
+
 __attribute__((noinline)) static void touch_stack(void)
 {
 	volatile char room[STACK_FILL_BYTES];

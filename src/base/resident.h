@@ -28,6 +28,8 @@ bool resident_is_on(void);
 
 /* Bring [@p, @p + @bytes) in, page-aligned. -ENOMEM. Nothing if it is off. */
 int resident_fill(void *p, size_t bytes) MUST_CHECK;
+/* The same if it is off too, where the kernel can be asked for it (5.14). */
+int resident_touch(void *p, size_t bytes) MUST_CHECK;
 /* First of all in each thread: the part of its stack that requests need. */
 void resident_stack(void);
 /* madvise(MADV_DONTNEED), of locked memory too; false: the kernel keeps it. */

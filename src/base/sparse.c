@@ -68,8 +68,9 @@ int sparse_grow(struct sparse *s, size_t bytes, enum budget_use use)
 		budget_give(s->budget, more);
 		return -ENOMEM;
 	}
-	/* The kernel does this by itself, but says nothing if it cannot. */
-	if (resident_fill(s->base + s->ready_bytes, more) < 0) {
+	/* What is paid for is there: so what the process takes besides can be
+	 * told from what the kernel charges it (engine_charge_process()). */
+	if (resident_touch(s->base + s->ready_bytes, more) < 0) {
 		budget_give(s->budget, more);
 		return -ENOMEM;
 	}

@@ -18,9 +18,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What only writes to swap may use. */
 #define SWAP_KEPT_PERCENT 5
+/*
+ * Charged by the kernel for threads, descriptors and its end of the mount:
+ * 244 KiB measured.
+ */
+#define KERNEL_BYTES (256 * KIB)
+/*
+ * What comes once and is not there at the start: the first page tables of
+ * tables that nobody has used yet, stacks and rows of counters that are touched
+ * later.
+ */
+#define LATER_BYTES (256 * KIB)
+/* So much of each CPU's the kernel charges in advance, in pieces: 64 pages. No
+ * more of mem_limit than one part in AHEAD_PART goes for that. */
+#define AHEAD_BYTES (256 * KIB)
+#define AHEAD_PART 64
 #define POOL_LEAST_BYTES (4 * GIB)
 #define POOL_MOST_BYTES (16 * TIB)
 
@@ -147,10 +163,21 @@ uint64_t engine_process_bytes(void)
 	return heap_resident_bytes() ? status_bytes(names) : 0;
 }
 
+static uint64_t ahead_bytes(const struct engine *engine)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t bytes = (cpus > 0 ? (uint64_t)cpus : 1) * AHEAD_BYTES;
+	uint64_t most = budget_limit(&engine->budget) / AHEAD_PART;
+
+	return bytes < most ? bytes : most;
+}
+
 void engine_charge_process(struct engine *engine)
 {
 	uint64_t ours = engine_process_bytes(), charged;
 
+	if (ours)
+		ours += KERNEL_BYTES + LATER_BYTES + ahead_bytes(engine);
 	/* Derived tables are anonymous memory too and paid for already. */
 	charged = budget_used(&engine->budget) -
 		  arena_charged_bytes(engine->arena);

@@ -65,14 +65,18 @@ void rebuild_begin(struct pool *pool)
 {
 	struct span_pool *sp = span_pool_of(pool);
 	uint32_t end = stored_end(sp);
-	uint64_t held_pages = 0;
+	uint64_t held_bytes = 0;
 
 	for (unsigned s = 0; s < sp->shards_nr; s++) {
-		held_pages += atomic_load_explicit(&sp->shards[s].held_pages,
-						   memory_order_relaxed);
-		shard_reset(&sp->shards[s]);
+		struct shard *sh = &sp->shards[s];
+
+		held_bytes += atomic_load_explicit(&sh->held_pages,
+						   memory_order_relaxed) *
+				      PAGE_BYTES +
+			      sh->stats.spans * SPAN_KERNEL_BYTES;
+		shard_reset(sh);
 	}
-	budget_give(sp->budget, held_pages * PAGE_BYTES + sp->scan_bytes);
+	budget_give(sp->budget, held_bytes + sp->scan_bytes);
 	sp->scan_bytes = charged_bytes(sp);
 	budget_force(sp->budget, sp->scan_bytes);
 	grow_tables(sp, end);
@@ -130,12 +134,15 @@ void rebuild_end(struct pool *pool)
 {
 	struct span_pool *sp = span_pool_of(pool);
 	uint32_t end = span_end(sp);
-	uint64_t held_pages = 0;
+	uint64_t held_bytes = 0;
 
 	for (uint32_t ix = 0; ix < end; ix++) {
 		if (span_at(sp, ix)->used > 0) {
 			adopt(sp, ix);
-			held_pages += pages_count(span_at(sp, ix)->ready);
+			held_bytes +=
+				(uint64_t)pages_count(span_at(sp, ix)->ready) *
+					PAGE_BYTES +
+				SPAN_KERNEL_BYTES;
 			continue;
 		}
 		atomic_store_explicit(&sp->words[ix], 0, memory_order_release);
@@ -144,7 +151,7 @@ void rebuild_end(struct pool *pool)
 	if ((uint64_t)end * SPAN_BYTES < sp->pool_bytes)
 		arena_pool_punch(sp->arena, (uint64_t)end * SPAN_BYTES,
 				 sp->pool_bytes - (uint64_t)end * SPAN_BYTES);
-	budget_force(sp->budget, held_pages * PAGE_BYTES);
+	budget_force(sp->budget, held_bytes);
 	budget_give(sp->budget, sp->scan_bytes);
 	sp->scan_bytes = 0;
 	space_scan_done(sp);

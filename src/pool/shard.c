@@ -180,7 +180,7 @@ static int take_new(struct span_pool *sp, struct shard *sh, unsigned class,
 		    uint32_t n_bytes, struct taken *ret) REQUIRES(&sh->lock)
 {
 	unsigned n = (unsigned)pages_for(class_slot_bytes(class));
-	uint64_t bytes = (uint64_t)n * PAGE_BYTES;
+	uint64_t bytes = (uint64_t)n * PAGE_BYTES + SPAN_KERNEL_BYTES;
 	uint32_t ix;
 
 	if (budget_take(sp->budget, bytes, BUDGET_NORMAL) < 0)

@@ -160,7 +160,8 @@ void space_put(struct span_pool *sp, const uint32_t *ixs, unsigned n)
 		arena_pool_punch(sp->arena, (uint64_t)ixs[i] * SPAN_BYTES,
 				 SPAN_BYTES);
 		budget_give(sp->budget,
-			    (uint64_t)pages_count(span->ready) * PAGE_BYTES);
+			    (uint64_t)pages_count(span->ready) * PAGE_BYTES +
+				    SPAN_KERNEL_BYTES);
 		span->ready = 0;
 	}
 	lock_take(&sp->spans_lock);

@@ -315,7 +315,9 @@ static void span_destroy(struct pool *pool)
 	struct pool_stats stats;
 
 	span_stats(pool, &stats);
-	budget_give(sp->budget, stats.held_bytes + sp->scan_bytes);
+	budget_give(sp->budget, stats.held_bytes +
+					stats.spans * SPAN_KERNEL_BYTES +
+					sp->scan_bytes);
 	for (unsigned s = 0; s < sp->shards_nr; s++)
 		shard_fini(&sp->shards[s]);
 	lock_fini(&sp->spans_lock);

@@ -29,6 +29,10 @@
 /* Classes larger than needed that an object may go into when RAM is short. */
 #define NEAR_CLASSES 8u
 
+/* What the kernel keeps for a span with any page: a node of the memfd's tree
+ * and an eighth of a page of page table, however few its pages are. */
+#define SPAN_KERNEL_BYTES (576u + 512u)
+
 enum shard_group {
 	GROUP_READY_NR = 8, /* 0 to 7: eighths used, with free ready slots */
 	GROUP_COLD = 8,     /* free slots, but each needs another page */

@@ -42,10 +42,12 @@ const struct backing_ops store_backing_ops = {hold, drop, spill_done};
 
 int store_use_backing(struct store *store, struct backing *backing)
 {
-	struct spill *spill = heap_zalloc(1, sizeof(*spill));
+	struct spill *spill = heap_alloc(sizeof(*spill));
 
 	if (!spill)
 		return -ENOMEM;
+	/* Written, so that what is charged is there. */
+	memset(spill, 0, sizeof(*spill));
 	budget_force(arena_budget(store->arena), sizeof(*spill));
 	store->spill = spill;
 	store->backing = backing;

@@ -297,6 +297,33 @@ static void test_no_heap_calls(void **state UNUSED)
 	pool_rig_down(&rig);
 }
 
+/* What the kernel keeps for a span is paid for with its first page, and given
+ * back with its last; the second span's private record is there already. */
+static void test_kernel_share(void **state UNUSED)
+{
+	struct pool_rig rig;
+	uint64_t one, two;
+
+	pool_rig_up(&rig, GIB, 32 * MIB, 1);
+	assert_int_equal(pool_object_make(rig.pool, 0, 100, 1, &objects[0]), 0);
+	one = budget_used(&rig.budget);
+	assert_int_equal(pool_object_make(rig.pool, 0, 1000, 2, &objects[1]),
+			 0);
+	two = budget_used(&rig.budget);
+	assert_int_equal(two, one + PAGE_BYTES + SPAN_KERNEL_BYTES);
+	/* Counted anew it is the same. */
+	pool_scan_begin(rig.pool);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pool_mark(rig.pool, objects[i].handle), 0);
+	pool_scan_end(rig.pool);
+	assert_int_equal(budget_used(&rig.budget), two);
+	/* One empty span is kept for the next object. */
+	free_objects(&rig, 0, 2);
+	assert_int_equal(stats_of(&rig).spans, 1);
+	assert_int_equal(budget_used(&rig.budget), one);
+	pool_rig_down(&rig);
+}
+
 static int attempt_new(void *arg)
 {
 	struct pool_rig *rig = arg;
@@ -356,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_forged_object_inside_another),
 		cmocka_unit_test(test_check_sees),
 		cmocka_unit_test(test_no_heap_calls),
+		cmocka_unit_test(test_kernel_share),
 		cmocka_unit_test(test_new_survives_faults),
 		cmocka_unit_test(test_storm),
 	};
