@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Names: many empty files; and what find and git ask of a tree."""
 import os
-import re
 
 import data
+import names
 import passthrough
 from case import Case, Metric, Target, Wrong
 
 PEERS = ('foldfs', 'tmpfs', 'ext4-zram', 'btrfs-lzo', passthrough.Passthrough.name)
 OURS_OF_FUSE = passthrough.Passthrough.name
-
-
-def phases(text):
-    """What the program `names` printed: {phase: seconds}."""
-    return {name: float(value) for name, value in re.findall(r'^(\w+) ([\d.]+)$', text, re.M)}
-
-
-def forget_names():
-    """The kernel gives up directory entries and inodes that nobody holds."""
-    os.sync()
-    with open('/proc/sys/vm/drop_caches', 'w', encoding='ascii') as file:
-        file.write('2')
 
 
 class Names(Case):
@@ -47,7 +35,7 @@ class Names(Case):
 
     def run(self, peer, step):
         done = peer.timed([self.program, peer.dir, str(self.count), self.content, *self.kinds])
-        return {k: v / self.count * 1e6 for k, v in phases(done.stdout).items()}
+        return {k: v / self.count * 1e6 for k, v in names.phases(done.stdout).items()}
 
     def verify(self, peer):
         left = [n for n in os.listdir(peer.dir) if n.startswith('d')]
@@ -98,7 +86,7 @@ class Walks(Case):
 
     def before(self, peer, step):
         if step.endswith('forgotten'):
-            forget_names()
+            names.forget()
 
     def run(self, peer, step):
         top = f'{peer.dir}/{self.repository}'
