@@ -93,6 +93,10 @@ class Case:
     def prepare(self, peer):
         """Once for each peer, when it is up."""
 
+    def skip(self, peer, step):
+        """True for a step that would tell nothing of a peer."""
+        return False
+
     def before(self, peer, step):
         """Not timed, before each run."""
 

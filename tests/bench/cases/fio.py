@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""fio on one large file or device: sizes, depths, direct and buffered.
+
+Reads are of real bytes, which are compared with the source in the end. Writes are
+fio's own bytes, of which a codec can take 60 % (its buffers cannot hold ours); what
+they leave is overwritten once more with checksums in each block, and read back.
+One client thread, so that a device compresses on its CPU and a daemon on others.
+"""
+import json
+import subprocess
+
+from case import Case, Metric, Target, Wrong
+
+UNITS = {'K': 1 << 10, 'M': 1 << 20}
+SYNTHETIC = ['--buffer_compress_percentage=60', '--buffer_compress_chunk=4096',
+             '--refill_buffers']
+FILLED = ['--buffer_pattern=0x5a3c5a3c']
+KINDS = {'randread': 'random read', 'read': 'read', 'randwrite': 'random write',
+         'write': 'write', 'randrw': 'random 70/30', 'rw': '70/30'}
+VERIFIED = 16 << 20
+AT_16 = ('client and daemon take 11 us of CPU for a request, and there are two CPUs; '
+         'zram takes 5 and has no daemon')
+
+
+def label(size, rw, depth):
+    return f'{size} {KINDS[rw]}, depth {depth}'
+
+
+def steps(sizes, kinds, depths):
+    """{label: (size, rw, depth)}"""
+    return {label(s, rw, d): (s, rw, d) for s in sizes for rw in kinds for d in depths}
+
+
+class Fio(Case):
+    """What all of them share."""
+    metrics = [Metric('speed', 'MiB/s', 'high')]
+    direct = True
+    bytes_of = SYNTHETIC
+    reads = False
+
+    def __init__(self, bench, cells):
+        super().__init__(bench)
+        self.cells = cells
+        self.steps = list(cells)
+        self.size = (256 << 20) if bench.quick else (1 << 30)
+        self.runtime = '400ms' if bench.quick else '2s'
+        self.budget = len(cells) * len(self.peers) * (4 if bench.quick else 12)
+
+    def begin(self):
+        """Real bytes, again and again up to the size."""
+        self.source = f'{self.bench.scratch}/fio-source'
+        with open(f'{self.bench.data}/mixed', 'rb') as file, open(self.source, 'wb') as out:
+            while out.tell() < self.size:
+                file.seek(0)
+                while chunk := file.read(1 << 20):
+                    out.write(chunk)
+            out.truncate(self.size)
+
+    def end(self):
+        subprocess.run(['rm', '-f', self.source], check=True)
+
+    def prepare(self, peer):
+        peer.client(['dd', f'if={self.source}', f'of={peer.file}', 'bs=1M', 'conv=notrunc,fsync',
+                     'status=none'])
+
+    def skip(self, peer, step):
+        return peer.name == 'nbdkit' and self.cells[step][0] != '4K'
+
+    def command(self, peer, size, rw, depth, more, span=0):
+        return ['fio', '--name=bench', f'--filename={peer.file}', f'--rw={rw}',
+                f'--bs={int(size[:-1]) * UNITS[size[-1]]}', f'--size={span or self.size}',
+                f'--direct={int(self.direct)}', '--ioengine=io_uring', f'--iodepth={depth}',
+                '--rwmixread=70', '--randrepeat=0', '--group_reporting',
+                '--output-format=json', '--fallocate=none', *more]
+
+    def limits(self, rw):
+        """When a run ends."""
+        return ['--norandommap', '--time_based', f'--runtime={self.runtime}']
+
+    def run(self, peer, step):
+        size, rw, depth = self.cells[step]
+        out = peer.timed(self.command(peer, size, rw, depth, self.bytes_of + self.limits(rw)))
+        job = json.loads(out.stdout[out.stdout.index('{'):])['jobs'][0]
+        return {'speed': (job['read']['bw_bytes'] + job['write']['bw_bytes']) / 2**20}
+
+    def verify(self, peer):
+        if self.reads:
+            peer.forget()
+            if subprocess.run(['cmp', '-n', str(self.size), self.source, peer.file],
+                              check=False).returncode:
+                raise Wrong(f'{peer.name}: what was read is not what was written')
+            return
+        for number, size in enumerate(('4K', '128K', '1M')):
+            out = subprocess.run(self.command(peer, size, 'randwrite', 16, [
+                *self.bytes_of, '--verify=crc32c', '--do_verify=1', '--verify_fatal=1',
+                f'--offset={number * VERIFIED}'], VERIFIED),
+                check=False, capture_output=True, text=True)
+            if out.returncode:
+                raise Wrong(f'{peer.name}: fio verify, {size}: {out.stderr[-300:].strip()}')
+
+
+class Read(Fio):
+    name = 'fio-read'
+    title = 'fio, direct reads of real bytes'
+    peers = ('foldfs', 'zram', 'nbdkit')
+    reads = True
+    bytes_of = []
+
+
+class Write(Fio):
+    name = 'fio-write'
+    title = 'fio, direct writes'
+    peers = ('foldfs', 'zram', 'nbdkit')
+
+
+class Mixed(Fio):
+    name = 'fio-mixed'
+    title = 'fio, direct reads and writes, 70 to 30'
+    peers = ('foldfs', 'zram', 'nbdkit')
+
+
+class Fill(Fio):
+    """Pages of one repeated word take no codec and no memory: what is left is the
+    road, and that is what an empty daemon has."""
+    name = 'fio-fill'
+    title = 'fio, direct, pages of one repeated word, beside an empty daemon'
+    peers = ('foldfs', 'empty', 'empty-libfuse')
+    bytes_of = FILLED
+
+    def begin(self):
+        self.source = '/dev/null'
+
+    def end(self):
+        pass
+
+    def prepare(self, peer):
+        peer.client(self.command(peer, '1M', 'write', 4, FILLED))
+
+
+class Buffered(Fio):
+    """Through the page cache, which is empty before each run; a pass over a part
+    of the file, with fsync behind writes."""
+    name = 'fio-buffered'
+    title = 'fio through an empty page cache, fsync after writes'
+    peers = ('foldfs', 'foldfs-writeback', 'tmpfs', 'ext4-zram', 'btrfs-zstd', 'btrfs-lzo')
+    direct = False
+
+    def __init__(self, bench, cells):
+        if bench.quick:
+            self.peers = ('foldfs', 'tmpfs', 'ext4-zram', 'btrfs-lzo')
+        super().__init__(bench, cells)
+        self.part = (16 << 20) if bench.quick else (256 << 20)
+
+    def skip(self, peer, step):
+        return False
+
+    def limits(self, rw):
+        return [f'--io_size={self.part}', '--end_fsync=1', '--invalidate=1']
+
+
+def compared(size, rw, depth, against, least, reason=''):
+    """A target of the issue's list."""
+    what = f'{label(size, rw, depth)}, beside {against}'
+    return Target(what, 'speed', label(size, rw, depth), against=against, at_least=least,
+                  reason=reason)
+
+
+def targets(rw):
+    """Beside zram and nbdkit."""
+    return [compared('4K', rw, 1, 'zram', 1.0),
+            compared('4K', rw, 16, 'zram', 0.95, AT_16),
+            compared('128K', rw, 16, 'zram', 2.0),
+            compared('1M', rw, 16, 'zram', 2.0),
+            compared('4K', rw, 1, 'nbdkit', 10.0),
+            compared('4K', rw, 16, 'nbdkit', 10.0)]
+
+
+def cases(bench):
+    sizes, depths = ('4K', '16K', '128K', '1M'), (1, 4, 16, 64)
+    some = {'4K': (1, 16), '128K': (16,), '1M': (16,)}
+
+    def cells(*kinds):
+        if not bench.quick:
+            return steps(sizes, kinds, depths)
+        return {k: v for s, d in some.items() for k, v in steps([s], kinds[:1], d).items()}
+
+    for kind, rws in ((Read, ('randread', 'read')), (Write, ('randwrite', 'write'))):
+        case = kind(bench, cells(*rws))
+        case.targets = targets(rws[0])
+        yield case
+    yield Mixed(bench, steps(['4K'], ['randrw'], [16]) if bench.quick
+                else steps(sizes, ('randrw', 'rw'), depths))
+    fill = Fill(bench, steps(['4K'], ['randread', 'randwrite'], [16]) if bench.quick
+                else steps(['4K', '128K'], ['randread', 'randwrite'], [1, 16]))
+    fill.targets = [compared('4K', rw, 16, 'empty', 0.9) for rw in ('randread', 'randwrite')]
+    yield fill
+    yield Buffered(bench, steps(['4K'], ['randwrite'], [1]) | steps(['128K'], ['read'], [1])
+                   if bench.quick else steps(sizes, ['randread', 'read', 'randwrite', 'write'],
+                                             [1, 16]))
