@@ -93,7 +93,7 @@ class Fio(Case):
         for number, size in enumerate(('4K', '128K', '1M')):
             out = subprocess.run(self.command(peer, size, 'randwrite', 16, [
                 *self.bytes_of, '--verify=crc32c', '--do_verify=1', '--verify_fatal=1',
-                f'--offset={number * VERIFIED}'], VERIFIED),
+                '--verify_state_save=0', f'--offset={number * VERIFIED}'], VERIFIED),
                 check=False, capture_output=True, text=True)
             if out.returncode:
                 raise Wrong(f'{peer.name}: fio verify, {size}: {out.stderr[-300:].strip()}')
