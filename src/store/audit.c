@@ -78,7 +78,9 @@ static void audit_entry(void *arg, uint64_t page, uint64_t word)
 	w->pages += entry_is_held(word);
 	switch (entry_kind(word)) {
 	case ENTRY_EMPTY:
+		break;
 	case ENTRY_BAD:
+		w->audit->lost += entry_counts_as_lost(word);
 		break;
 	case ENTRY_FILL:
 	case ENTRY_FILL_RECORD:
@@ -214,6 +216,7 @@ void store_audit_end(struct store *store, const struct store_audit *audit,
 	compare(faults, "spilled pages", audit->spilled, stats.spilled_pages);
 	compare(faults, "bytes of spilled pages", audit->spilled_bytes,
 		stats.spilled_bytes);
+	compare(faults, "lost pages", audit->lost, stats.lost_pages);
 	compare(faults, "twigs of maps", audit->twigs,
 		table_used(arena, TABLE_TWIGS));
 	compare(faults, "leaves of maps", audit->leaves,

@@ -20,6 +20,7 @@ void books_begin(struct books *books, struct store *store, unsigned row)
 	books->bytes = 0;
 	books->spilled = 0;
 	books->spilled_bytes = 0;
+	books->lost = 0;
 	books->pages = 0;
 }
 
@@ -91,6 +92,9 @@ void books_gone(struct books *books, uint64_t word)
 	case ENTRY_SPILLED:
 		extent_gone(books, entry_extent(word));
 		break;
+	case ENTRY_BAD:
+		books->lost += entry_counts_as_lost(word);
+		break;
 	default:
 		break;
 	}
@@ -111,6 +115,7 @@ void books_end(struct books *books)
 	count_sum(books, SUM_BYTES, books->bytes);
 	count_sum(books, SUM_SPILLED, books->spilled);
 	count_sum(books, SUM_SPILLED_BYTES, books->spilled_bytes);
+	count_sum(books, SUM_LOST, books->lost);
 }
 
 static void visit_gone(void *arg, uint64_t word)

@@ -93,6 +93,17 @@ static inline bool entry_same(uint64_t a, uint64_t b)
 	return ((a ^ b) & ~ENTRY_SOFT) == 0;
 }
 
+/* Lost by itself, and counted; pages of a lost node have no payload. */
+static inline uint64_t entry_lost(void)
+{
+	return entry_make(ENTRY_BAD, 1);
+}
+
+static inline bool entry_counts_as_lost(uint64_t word)
+{
+	return entry_kind(word) == ENTRY_BAD && entry_payload(word);
+}
+
 /* True for what counts against the size limit and shows in st_blocks. */
 static inline bool entry_is_held(uint64_t word)
 {

@@ -17,7 +17,7 @@ struct rebuild {
 	struct store *store;
 	uint64_t end; /* pages below the size */
 	uint64_t pages;
-	int64_t same, huge, bytes, spilled, spilled_bytes;
+	int64_t same, huge, bytes, spilled, spilled_bytes, lost;
 	bool damaged;
 };
 
@@ -38,6 +38,7 @@ void store_rebuild_begin(struct store *store)
 	reset_sum(store, SUM_BYTES);
 	reset_sum(store, SUM_SPILLED);
 	reset_sum(store, SUM_SPILLED_BYTES);
+	reset_sum(store, SUM_LOST);
 }
 
 void store_rebuild_end(struct store *store)
@@ -53,7 +54,7 @@ void store_rebuild_end(struct store *store)
 static uint64_t bad(struct rebuild *r)
 {
 	r->damaged = true;
-	return entry_make(ENTRY_BAD, 0);
+	return entry_lost();
 }
 
 static uint64_t keep_object(struct rebuild *r, uint64_t word)
@@ -131,6 +132,7 @@ static uint64_t keep_entry(struct rebuild *r, uint64_t page, uint64_t word)
 			word = bad(r);
 	}
 	r->pages += entry_is_held(word);
+	r->lost += entry_counts_as_lost(word);
 	return word & ~ENTRY_MARK;
 }
 
@@ -222,5 +224,6 @@ int store_rebuild_body(struct store *store, struct file file)
 	store_count(store, TALLY_SHARED_ROW, SUM_SPILLED, r.spilled);
 	store_count(store, TALLY_SHARED_ROW, SUM_SPILLED_BYTES,
 		    r.spilled_bytes);
+	store_count(store, TALLY_SHARED_ROW, SUM_LOST, r.lost);
 	return r.damaged ? -EUCLEAN : 0;
 }

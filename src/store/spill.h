@@ -94,6 +94,31 @@ bool store_spill_clean(struct store *store, unsigned percent);
 /* Wait for all that was put. Afterwards nothing is in flight. */
 void store_spill_end(struct store *store, struct spill_result *ret_result);
 
+/* --- all of a file that is on disk --- */
+
+struct spill_scan {
+	enum {
+		SPILL_SCAN_FETCH, /* bring it back to RAM */
+		SPILL_SCAN_READ,  /* see whether it can be read */
+		SPILL_SCAN_GIVE_UP, /* what cannot is lost: EIO until overwritten */
+	} how;
+	/* Shown each page that cannot be read; may be NULL. No lock is held. */
+	void (*unreadable)(void *arg, struct file file, uint64_t page);
+	void *arg;
+};
+struct spill_scanned {
+	uint64_t pages; /* came back, or can be read */
+	uint64_t unreadable;
+};
+/*
+ * Those of pages [@first, @end) that are on disk, in the order in which they
+ * lie there. -ENOSPC: no room for more in RAM, the others stay where they are;
+ * -ENOMEM. @ret counts also on an error.
+ */
+int store_spill_scan(struct store *store, struct file file, uint64_t first,
+		     uint64_t end, const struct spill_scan *what,
+		     struct spill_scanned *ret) MUST_CHECK;
+
 /* --- back to RAM --- */
 
 /*

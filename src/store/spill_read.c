@@ -7,7 +7,6 @@
  * or the backing says that they are gone. The object goes in only for the very
  * same extent: an equal word may stand for a later one of the same place.
  */
-#include "base/heap.h"
 #include "store/state.h"
 #include <errno.h>
 
@@ -29,10 +28,9 @@ static bool is_of(const struct extent_view *view, struct file file,
 	       view->owner.generation == entry_generation(word);
 }
 
-/* What a read came to, for whoever decodes it. */
-static void take_view(struct store *store, struct file file, uint64_t page,
-		      int err, const struct extent_view *view,
-		      struct fetched *from)
+void spill_take_view(struct store *store, struct file file, uint64_t page,
+		     int err, const struct extent_view *view,
+		     struct fetched *from)
 {
 	store_count(store, TALLY_SHARED_ROW, COUNT_SPILL_READS, 1);
 	if (!err && !is_of(view, file, page, from->word))
@@ -56,7 +54,7 @@ int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
 		store_count(store, TALLY_SHARED_ROW, COUNT_RETRIES, 1);
 		return err;
 	}
-	take_view(store, file, page, err, &view, from);
+	spill_take_view(store, file, page, err, &view, from);
 	return 0;
 }
 
@@ -130,14 +128,12 @@ int spill_load_run(struct store *store, struct stream *stream, struct file file,
 			   run->bytes + (offset - run->offset), &view))
 		return spill_load(store, file, page, spill_buffer(stream),
 				  from);
-	take_view(store, file, page, 0, &view, from);
+	spill_take_view(store, file, page, 0, &view, from);
 	return 0;
 }
 
-/* The entry in place of the extent that @from was read of; how it was. */
-static bool swap_in(struct store *store, struct file file, uint64_t page,
-		    const struct fetched *from, uint64_t fresh,
-		    uint64_t *ret_old)
+bool spill_swap(struct store *store, struct file file, uint64_t page,
+		const struct fetched *from, uint64_t fresh, uint64_t *ret_old)
 {
 	struct rwlock *lock = store_file_lock(store, file);
 	struct lock *group = store_group_lock(store, file, page);
@@ -187,8 +183,8 @@ int spill_return(struct store *store, unsigned row, struct file file,
 	pool_write(store->pool, h, tag_make(from->set, from->length),
 		   from->data, n_bytes);
 	count_return(store, row, from, 1);
-	if (!swap_in(store, file, page, from, entry_make(ENTRY_RAM, h.value),
-		     &old)) {
+	if (!spill_swap(store, file, page, from, entry_make(ENTRY_RAM, h.value),
+			&old)) {
 		count_return(store, row, from, -1);
 		pool_free(store->pool, &h, 1);
 		return -EAGAIN;
@@ -236,9 +232,8 @@ static bool see_spilled(struct store *store, struct file file, uint64_t page,
 	return spilled && ret->spilled;
 }
 
-/* 1: it came; 0: it is not spilled; -EIO, -ENOSPC. */
-static int bring(struct store *store, unsigned row, struct file file,
-		 uint64_t page, void *buf)
+int spill_bring(struct store *store, unsigned row, struct file file,
+		uint64_t page, void *buf)
 {
 	struct fetched from;
 	int err;
@@ -258,82 +253,6 @@ static int bring(struct store *store, unsigned row, struct file file,
 void spill_recall(struct store *store, struct stream *stream, struct file file,
 		  uint64_t page)
 {
-	(void)!bring(store, stream->row, file, page, spill_buffer(stream));
-}
-
-/* Which of the pages of a group from @page on are spilled. The rwlock is
- * held. */
-static uint64_t spilled_of_group(struct store *store, struct file file,
-				 uint64_t page)
-{
-	struct lock *group = store_group_lock(store, file, page);
-	uint64_t bits = 0;
-	unsigned have = 0;
-	_Atomic uint64_t *slots;
-
-	lock_take(group);
-	slots = map_slots(store->arena, file.body, page, &have);
-	for (unsigned i = 0; slots && i < have; i++) {
-		uint64_t word =
-			atomic_load_explicit(&slots[i], memory_order_relaxed);
-
-		if (entry_kind(word) == ENTRY_SPILLED)
-			bits |= UINT64_C(1) << i;
-	}
-	lock_drop(group);
-	return bits;
-}
-
-/* Bring back those of @bits from @page on; the first error of those that do not
- * keep others from coming in @ret_err. */
-static int bring_group(struct store *store, struct file file, uint64_t page,
-		       uint64_t end, uint64_t bits, void *buf,
-		       uint64_t *ret_pages)
-{
-	int first_err = 0;
-
-	for (; bits && page < end; bits >>= 1, page++) {
-		int r = 0;
-
-		if (bits & 1)
-			r = bring(store, TALLY_SHARED_ROW, file, page, buf);
-		if (r == -ENOSPC)
-			return r;
-		if (r < 0)
-			first_err = r;
-		else
-			*ret_pages += (unsigned)r;
-	}
-	return first_err;
-}
-
-int store_fetch_body(struct store *store, struct file file, uint64_t first_page,
-		     uint64_t end_page, uint64_t *ret_pages)
-{
-	struct rwlock *lock = store_file_lock(store, file);
-	void *buf = heap_aligned(PAGE_BYTES, BACKING_READ_BYTES);
-	uint64_t page = first_page, bits;
-	int err = 0;
-
-	*ret_pages = 0;
-	if (!buf)
-		return -ENOMEM;
-	while (err != -ENOSPC) {
-		int r;
-
-		rwlock_read(lock);
-		page = map_next(store->arena, file.body, page);
-		bits = page < end_page ? spilled_of_group(store, file, page)
-				       : 0;
-		rwlock_read_end(lock);
-		if (page >= end_page)
-			break;
-		r = bring_group(store, file, page, end_page, bits, buf,
-				ret_pages);
-		if (r)
-			err = r;
-		page = (page | (GROUP_PAGES - 1)) + 1;
-	}
-	heap_free(buf);
-	return err;
+	(void)!spill_bring(store, stream->row, file, page,
+			   spill_buffer(stream));
 }

@@ -26,13 +26,14 @@ struct file_stripe {
 	struct rwlock lock;
 } CACHE_ALIGNED;
 
-/* Columns of the tally. The first five are sums that also go down. */
+/* Columns of the tally. The first six are sums that also go down. */
 enum store_column {
 	SUM_SAME,          /* fill pages held */
 	SUM_HUGE,          /* raw pages held in RAM */
 	SUM_BYTES,         /* bytes of objects */
 	SUM_SPILLED,       /* pages held on disk */
 	SUM_SPILLED_BYTES, /* bytes of their extents */
+	SUM_LOST,          /* pages that read as EIO */
 	COUNT_PAGES_READ,
 	COUNT_PAGES_WRITTEN,
 	COUNT_PAGES_DISCARDED,
@@ -99,7 +100,7 @@ struct books {
 	unsigned set; /* whose objects the next count is about */
 	int64_t set_objects;
 	int64_t same, huge, bytes;
-	int64_t spilled, spilled_bytes;
+	int64_t spilled, spilled_bytes, lost;
 	uint64_t pages; /* held pages among what went */
 	struct handle handle[POOL_BATCH_MAX];
 };
@@ -272,6 +273,10 @@ char *spill_buffer(const struct stream *stream);
  */
 int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
 	       struct fetched *from) MUST_CHECK;
+/* What a read of it came to, for whoever decodes it. */
+void spill_take_view(struct store *store, struct file file, uint64_t page,
+		     int err, const struct extent_view *view,
+		     struct fetched *from);
 /* Neighbours on disk that one read brought; in out[], behind spill_buffer(). */
 struct spill_run {
 	uint64_t offset; /* in the file */
@@ -290,6 +295,14 @@ int spill_load_run(struct store *store, struct stream *stream, struct file file,
  * what it was. @row: of a stream held, or TALLY_SHARED_ROW. */
 int spill_return(struct store *store, unsigned row, struct file file,
 		 uint64_t page, const struct fetched *from) MUST_CHECK;
+/* 1: it came, whatever it was meanwhile; 0: it is not spilled; -EIO, -ENOSPC.
+ * @buf: as spill_load(). */
+int spill_bring(struct store *store, unsigned row, struct file file,
+		uint64_t page, void *buf) MUST_CHECK;
+/* @fresh in place of the extent that @from is of; how its word was. */
+bool spill_swap(struct store *store, struct file file, uint64_t page,
+		const struct fetched *from, uint64_t fresh,
+		uint64_t *ret_old) MUST_CHECK;
 /* The same after a read, if it was not the first one and there is room. */
 void spill_promote(struct store *store, unsigned row, struct file file,
 		   uint64_t page, const struct fetched *from);

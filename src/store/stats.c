@@ -25,6 +25,7 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 		.compr_data_bytes = level_of(store, SUM_BYTES),
 		.spilled_pages = level_of(store, SUM_SPILLED),
 		.spilled_bytes = level_of(store, SUM_SPILLED_BYTES),
+		.lost_pages = level_of(store, SUM_LOST),
 		.limit_bytes = store_limit(store),
 		.pages_read = sum_of(store, COUNT_PAGES_READ),
 		.pages_written = sum_of(store, COUNT_PAGES_WRITTEN),

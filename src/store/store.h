@@ -161,6 +161,7 @@ struct store_stats {
 	uint64_t compr_data_bytes;
 	uint64_t spilled_pages; /* held now, on disk */
 	uint64_t spilled_bytes; /* of the backing file that they take */
+	uint64_t lost_pages;    /* not held: read as EIO until overwritten */
 	uint64_t limit_bytes;
 	uint64_t pages_read, pages_written, pages_discarded; /* since start */
 	uint64_t bytes_read, bytes_written;
@@ -205,6 +206,7 @@ struct store_audit {
 	uint64_t objects, object_bytes, raw;
 	uint64_t handles;                /* sum of pool_mix() */
 	uint64_t spilled, spilled_bytes; /* as in the backing file */
+	uint64_t lost;
 	uint64_t twigs, leaves;
 	uint64_t set_objects[SETS_MAX];
 };
