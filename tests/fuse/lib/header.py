@@ -12,6 +12,8 @@
 """
 import os
 
+# Where cases are, from the folder of the runner.
+FOLDERS = ('cases', 'stress', '../swap/cases', '../swap/stress')
 KEYS = ('options', 'fs', 'mount', 'device', 'needs', 'timeout', 'sanitizer')
 
 
@@ -63,7 +65,7 @@ def find(top, word):
     """The case of this path, name, or start of a name; None if unclear."""
     if os.path.isfile(word):
         return Case(word)
-    both = [c for folder in ('cases', 'stress')
+    both = [c for folder in FOLDERS
             for c in find_all(os.path.join(top, folder))]
     exact = [c for c in both if c.name == word]
     near = [c for c in both if c.name.startswith(word)]

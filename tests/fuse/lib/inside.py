@@ -15,6 +15,7 @@ import sys
 import time
 
 import mount
+import swapping
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUSPICIOUS = re.compile(
@@ -133,6 +134,10 @@ def _mount_and_run(case, work, problems):
     except KeyboardInterrupt as error:
         return f'interrupted: {error}'
     finally:
+        # While the daemon that serves it is there.
+        left = swapping.take_down(work, mount.PATIENCE)
+        if left:
+            problems.append(left)
         if mounted:
             try:
                 mounted.unmount()

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import inside
+import swapping
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
@@ -48,6 +49,7 @@ def run(case):
     try:
         return _outside(case, work)
     finally:
+        swapping.take_down(work, inside.mount.PATIENCE)
         _remove(work)
 
 
