@@ -175,3 +175,12 @@ def save(path, all_of_it):
                   lambda m: '[' + ' '.join(m.group(1).split()) + ']', text)
     with open(path, 'w', encoding='utf-8') as file:
         file.write(text + '\n')
+
+
+def load(path):
+    """What save() wrote."""
+    with open(path, encoding='utf-8') as file:
+        everything = json.load(file)
+    if everything['format'] != FORMAT:
+        raise ValueError(f'{path} is of format {everything["format"]}')
+    return everything
