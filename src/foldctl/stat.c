@@ -67,6 +67,7 @@ static const struct group {
 		 {"codec of new data", "compress", NULL},
 		 {"streams of workers that left", "stream_retire", NULL},
 		 {"page cache", "cache", NULL},
+		 {"profile", "profile", NULL},
 		 {"requests", "num_requests", NULL},
 		 {"reads", "num_reads", NULL},
 		 {"writes", "num_writes", NULL},

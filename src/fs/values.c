@@ -186,6 +186,13 @@ static int cache_text(const struct fs *fs, struct ctl_values *v)
 	return put_text(v, CTL_cache, names[fs->config->cache]);
 }
 
+static int profile_text(const struct fs *fs, struct ctl_values *v)
+{
+	bool swap = fs->config->profile == FS_PROFILE_SWAP;
+
+	return put_text(v, CTL_profile, swap ? "swap" : "directory");
+}
+
 int values_collect(void *arg, struct ctl_values *ret)
 {
 	struct fs *fs = arg;
@@ -207,6 +214,8 @@ int values_collect(void *arg, struct ctl_values *ret)
 		r = retire_text(e, &v);
 	if (!r)
 		r = cache_text(fs, &v);
+	if (!r)
+		r = profile_text(fs, &v);
 	if (!r)
 		r = put_text(&v, CTL_version, FOLDFS_VERSION);
 	if (!r)
