@@ -22,12 +22,20 @@ _foldctl_options() {
 	collect-info) ;;
 	check) echo "--json" ;;
 	stop) echo "--lazy --dead" ;;
+	swap) # by what is behind it
+		case " ${COMP_WORDS[*]} " in
+		*" on "*) echo "--size --mem-limit --spill --compress" \
+			"--priority --forgo --options --mounted" ;;
+		*" off "*) echo "--force" ;;
+		*" status "*) echo "$_foldctl_table" ;;
+		esac
+		;;
 	help) ;;
 	esac
 }
 # verbs begin
 _foldctl_verbs="list stat top iostat file map spill fetch get set workers
-	metrics explain collect-info check stop help"
+	metrics explain collect-info check stop swap help"
 # verbs end
 
 # Asks no daemon, so none can keep the shell waiting.
@@ -51,6 +59,7 @@ _foldctl_operands() {
 	set) _foldctl_mounts && _foldctl_keys yes ;;
 	workers) _foldctl_mounts && printf '%s\n' +1 -1 =1 auto ;;
 	explain) _foldctl_keys ;;
+	swap) printf '%s\n' on off status ;;
 	help) tr -s ' \t' '\n' <<<"$_foldctl_verbs" ;;
 	esac
 }
@@ -77,9 +86,11 @@ _foldctl_verb_at() {
 _foldctl_takes_word() {
 	case $2 in
 	--timeout | --output | --delay | --count | --top | --pages) true ;;
-	-o) [[ " list file get workers explain " == *" $1 "* ]] ;;
+	--size | --mem-limit | --compress | --priority | --forgo | --options) true ;;
+	-o) [[ " list file get workers explain swap " == *" $1 "* ]] ;;
+	-s | -m | -c) [[ $1 == swap ]] ;;
 	-d | -n) [[ $1 == top ]] ;;
-	-p) [[ $1 == spill || $1 == fetch ]] ;;
+	-p) [[ $1 == spill || $1 == fetch || $1 == swap ]] ;;
 	*) false ;;
 	esac
 }
@@ -119,7 +130,7 @@ _foldctl() {
 			$_foldctl_always $_foldctl_table" -- "$cur")
 	elif [[ $COMP_CWORD -lt $at ]] || _foldctl_takes_word "$verb" "$prev"; then
 		return
-	elif [[ $prev == --textfile || $verb == file || $verb == map ||
+	elif [[ $prev == --textfile || $prev == --spill || $verb == file || $verb == map ||
 		$verb == spill || $verb == fetch ]] &&
 		[[ $cur != -* ]]; then
 		compopt -o filenames

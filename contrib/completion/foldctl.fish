@@ -36,7 +36,8 @@ for pair in 'list=All mounts in a table' 'stat=What a mount holds, takes and doe
         'metrics=All keys as OpenMetrics text' 'explain=What keys mean' \
         'collect-info=A text for a bug report' \
         'check=Say what does not add up' \
-        'stop=Unmount and wait for the end' 'help=Help of a verb'
+        'stop=Unmount and wait for the end' \
+        'swap=A mount of its own as swap' 'help=Help of a verb'
     set -l word (string split -m 1 = $pair)
     complete -c foldctl -n __fish_use_subcommand -a $word[1] -d $word[2]
     complete -c foldctl -n '__fish_seen_subcommand_from help' -a $word[1] -d $word[2]
@@ -86,4 +87,14 @@ __foldctl_offer explain -a '(__foldctl_keys)'
 __foldctl_offer collect-info -F
 __foldctl_offer stop -s l -l lazy -d 'Out of view at once'
 __foldctl_offer stop -s d -l dead -d 'Clear away a dead mount'
+__foldctl_offer swap -a 'on off status'
+__foldctl_offer swap -s s -l size -x -d 'Size of the swap'
+__foldctl_offer swap -s m -l mem-limit -x -d 'Most RAM'
+__foldctl_offer swap -l spill -r -F -d 'For the coldest pages'
+__foldctl_offer swap -s c -l compress -x -a 'lz4 lz4hc zstd none' -d Codec
+__foldctl_offer swap -s p -l priority -x -d 'Higher is used first'
+__foldctl_offer swap -l forgo -x -a 'memlock io_flusher oom checks' -d 'What it may do without'
+__foldctl_offer swap -s o -l options -x -d 'More options of foldfs'
+__foldctl_offer swap -l mounted -d 'foldfs was started by others'
+__foldctl_offer swap -s f -l force -d 'Also where memory is short'
 functions -e __foldctl_offer

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * foldctl swap off: brings back what was swapped out, then takes the device,
+ * the mount and its directory down, whatever of these there is.
+ *
+ * A child asks the kernel for it: where memory runs out, the kernel ends first
+ * of all who does swapoff, and leaves swap on. It comes to an end with us, and
+ * a signal interrupts it; swap is on then, with what had come back in memory.
+ */
+#include "base/size.h"
+#include "foldctl/interrupt.h"
+#include "foldctl/loop.h"
+#include "foldctl/swap.h"
+#include "foldctl/swap_room.h"
+#include "foldctl/term.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STEP_MS 200
+
+struct off {
+	struct context *ctx;
+	struct swap_state state;
+	bool force;
+	bool is_dead;  /* the daemon has gone */
+	int daemon_fd; /* readable when it ends; -1: nobody can tell */
+	char device[LOOP_PATH_MAX];
+};
+
+/* --- before --- */
+
+/* What the daemon would give back, page by page. */
+static int ask_daemon(struct off *off, uint64_t *ret_held_bytes)
+{
+	const struct mount *mount = &off->state.mount;
+	struct client client;
+	json_t *answer = NULL;
+	int r = client_open(&client, mount, off->ctx->timeout_ms);
+
+	if (r == -ECONNREFUSED || r == -ENOENT) {
+		off->is_dead = true;
+		return EXIT_DONE;
+	}
+	if (r == 0) {
+		r = client_ask(&client, "stat", &answer);
+		client_close(&client);
+	}
+	if (r < 0)
+		return context_no_answer(mount, r, &client);
+	*ret_held_bytes = answer_number(json_object_get(answer, "stats"),
+					"mem_used_total");
+	json_decref(answer);
+	r = swap_daemon_get(off->ctx, mount, &off->daemon_fd);
+	return r < 0 && r != -ESRCH ? context_no_answer(mount, r, NULL)
+				    : EXIT_DONE;
+}
+
+static void tell_loss(const struct off *off)
+{
+	char used[SIZE_TEXT_MAX];
+
+	if (off->state.swap.used_bytes)
+		say("the daemon of %s is gone, and with it %s that were "
+		    "swapped out: programs get SIGBUS where they need them",
+		    off->device, size_format(off->state.swap.used_bytes, used));
+}
+
+/* May it begin? */
+static int check(struct off *off)
+{
+	uint64_t held_bytes = 0;
+	int code = ask_daemon(off, &held_bytes);
+
+	if (code != EXIT_DONE) {
+		if (off->state.on && !off->force) {
+			say("nothing was done: swapoff would wait for the "
+			    "daemon; --force tries all the same");
+			return code;
+		}
+		return EXIT_DONE;
+	}
+	if (!off->state.on)
+		return EXIT_DONE;
+	if (off->is_dead) {
+		tell_loss(off);
+		return EXIT_DONE;
+	}
+	if (swap_room_check(&off->state.swap, held_bytes) || off->force)
+		return EXIT_DONE;
+	say("nothing was done, swap is on as before; end programs or give them "
+	    "more memory first, or say --force");
+	return EXIT_FAILED;
+}
+
+/* --- swapoff --- */
+
+static pid_t start_swapoff(const char *device)
+{
+	pid_t self = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid;
+	interrupt_release();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != self)
+		_exit(EINTR);
+	_exit(swapoff(device) == 0 ? 0 : errno);
+}
+
+static void show_progress(const struct off *off)
+{
+	uint64_t before = off->state.swap.used_bytes, now;
+	char left[SIZE_TEXT_MAX];
+	struct swaps_line line;
+
+	if (swaps_find("/proc", off->device, &line) < 0)
+		return;
+	now = line.used_bytes < before ? line.used_bytes : before;
+	progress("%s: %" PRIu64 " %% are back, %s to go", off->device,
+		 before ? (before - now) * 100 / before : 100,
+		 size_format(now, left));
+}
+
+/* Its wait status. */
+static int wait_for(const struct off *off, pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (interrupt_seen())
+			kill(pid, SIGKILL);
+		show_progress(off);
+		poll(&p, 1, STEP_MS);
+	}
+	progress_end();
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+static void say_why(const struct off *off, int error)
+{
+	const char *device = off->device;
+
+	switch (error) {
+	case ENOMEM:
+		say("swapoff %s: not enough memory for what would come back: "
+		    "swap is on as before; end programs first",
+		    device);
+		break;
+	case EINTR:
+		say("swapoff %s: interrupted: swap is on, with what had not "
+		    "come back yet",
+		    device);
+		break;
+	default:
+		say("swapoff %s: %s; swap is on", device, strerror(error));
+	}
+}
+
+static int turn_off(struct off *off)
+{
+	struct swaps_line line;
+	pid_t pid = start_swapoff(off->device);
+	int status;
+
+	if (pid < 0) {
+		say("swapoff: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	status = wait_for(off, pid);
+	if (swaps_find("/proc", off->device, &line) == -ENOENT)
+		return EXIT_DONE;
+	if (WIFEXITED(status))
+		say_why(off, WEXITSTATUS(status));
+	else
+		say_why(off, interrupt_seen() ? EINTR : ENOMEM);
+	return EXIT_FAILED;
+}
+
+/* --- all of it --- */
+
+static int clear_loop(const struct off *off)
+{
+	int r = loop_clear(off->state.loop, off->state.backing);
+
+	/* It goes by itself with the last who has it open, so it may have. */
+	if (r == 0 || r == -ENXIO || r == -ENOENT)
+		return EXIT_DONE;
+	say("%s: %s", off->device, strerror(-r));
+	return EXIT_FAILED;
+}
+
+static int take_down(struct off *off)
+{
+	int code = check(off);
+
+	if (code == EXIT_DONE && off->state.on)
+		code = turn_off(off);
+	if (code == EXIT_DONE && off->state.looped)
+		code = clear_loop(off);
+	if (code == EXIT_DONE)
+		code = swap_take_down(&off->state.mount, off->state.mounted,
+				      off->is_dead, off->daemon_fd);
+	return code;
+}
+
+static int turn_all_off(struct context *ctx, bool force)
+{
+	struct off off = {.ctx = ctx, .force = force, .daemon_fd = -1};
+	int code = swap_look(ctx, &off.state);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (!swap_is_any(&off.state)) {
+		/* Of an attempt to begin, or to end, that was killed. */
+		rmdir(SWAP_POINT);
+		return EXIT_DONE;
+	}
+	loop_path(off.state.loop, off.device);
+	interrupt_catch();
+	code = take_down(&off);
+	if (off.daemon_fd >= 0)
+		close(off.daemon_fd);
+	return code;
+}
+
+int swap_off(struct context *ctx, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"force", no_argument, NULL, 'f'},
+		CONTEXT_OPTIONS,
+		{0},
+	};
+	static const struct verb_help help = {
+		" -f, --force          also where memory may be too short for "
+		"it\n",
+		NULL};
+	bool force = false;
+	int c, code = CONTEXT_GO_ON, lock;
+
+	while (code == CONTEXT_GO_ON &&
+	       (c = getopt_long(argc, argv, "f" CONTEXT_SHORT, longs, NULL)) !=
+		       -1) {
+		force |= c == 'f';
+		if (c != 'f')
+			code = context_option(ctx, c, optarg, &help);
+	}
+	if (code != CONTEXT_GO_ON)
+		return code;
+	if (optind < argc)
+		return context_usage(ctx, "%s: swap off takes no operand",
+				     argv[optind]);
+	if (geteuid() != 0) {
+		say("swap off: only root may do that");
+		return EXIT_FAILED;
+	}
+	lock = swap_lock();
+	if (lock < 0)
+		return EXIT_FAILED;
+	code = turn_all_off(ctx, force);
+	close(lock);
+	if (code == EXIT_DONE)
+		interrupt_release();
+	else
+		interrupt_end();
+	return code;
+}
