@@ -45,10 +45,11 @@ def _bars(record, metric, path, title):
     unit = record['metrics'].get(metric, {}).get('unit', '')
     script = ['$d << E', *rows, 'E', f"set title '{title}' noenhanced",
               'set style data histograms', 'set style histogram errorbars gap 1 lw 1',
-              'set style fill solid 0.9 noborder', 'set yrange [0:*]',
-              f"set ylabel '{unit}' noenhanced", 'set xtics noenhanced scale 0', 'set errorbars linecolor black',
+              'set style fill solid 0.9 noborder', 'set yrange [0:*]', 'set border 3',
+              f"set ylabel '{unit}' noenhanced", 'set xtics noenhanced scale 0',
+              'set tics nomirror', 'set bmargin 5', 'set errorbars linecolor black',
               'set key outside top center horizontal noenhanced',
-              "set grid y lc rgb '#dddddd'", 'set border 3', 'set tics nomirror', 'set bmargin 5', f'plot {columns}']
+              "set grid y lc rgb '#dddddd'", f'plot {columns}']
     draw(path, '\n'.join(script), 140 + 130 * max(len(steps), 4))
 
 

@@ -60,20 +60,23 @@ def value_of(record, step, metric, peer):
     return median(samples) if samples else None
 
 
-def judge(case, record):
+def judge(case, record, failed):
     """Fill in the record's targets: what was measured, met or why not."""
     for target in case.targets:
         value = value_of(record, target.step, target.metric, target.ours)
         reason = ''
-        if target.against and value is not None:
+        if failed:
+            value = None
+            reason = 'the case failed'
+        elif target.against and value is not None:
             other = value_of(record, target.step, target.metric, target.against)
             if other:
                 value /= other
             else:
                 value = None
-                reason = record['missing'].get(target.against, 'not measured')
+                reason = record['missing'].get(target.against, '')
         elif value is None:
-            reason = record['missing'].get(target.ours, 'not measured')
+            reason = record['missing'].get(target.ours, record['missing'].get('', ''))
         met = None if value is None else target.met(value)
         if met is False:
             reason = target.reason
