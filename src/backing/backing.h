@@ -175,6 +175,9 @@ void backing_where(const struct backing *backing, const struct extent_ref *ref,
  * the extents asks backing_read(). */
 int backing_read_blocks(struct backing *backing, uint64_t offset, void *buf,
 			size_t n) MUST_CHECK;
+/* Is it @bytes, from wherever they come? No error is counted. */
+bool backing_is_in(const struct backing *backing, const struct extent_ref *ref,
+		   void *bytes, struct extent_view *ret_view) MUST_CHECK;
 int backing_verify(struct backing *backing, const struct extent_ref *ref,
 		   void *bytes, struct extent_view *ret_view) MUST_CHECK;
 

@@ -105,8 +105,8 @@ static int why_not(struct backing *b, const struct extent_ref *ref,
 	return -EIO;
 }
 
-static bool verify(struct backing *b, const struct extent_ref *ref, void *bytes,
-		   struct extent_view *ret_view)
+bool backing_is_in(const struct backing *b, const struct extent_ref *ref,
+		   void *bytes, struct extent_view *ret_view)
 {
 	struct place at = extent_place(ref->extent);
 	char *extent = (char *)bytes + at.unit * BACKING_UNIT % BLOCK_BYTES;
@@ -118,7 +118,7 @@ static bool verify(struct backing *b, const struct extent_ref *ref, void *bytes,
 int backing_verify(struct backing *b, const struct extent_ref *ref, void *bytes,
 		   struct extent_view *ret_view)
 {
-	if (verify(b, ref, bytes, ret_view))
+	if (backing_is_in(b, ref, bytes, ret_view))
 		return 0;
 	return why_not(b, ref, COUNT_CHECKSUM_ERRORS);
 }
@@ -139,7 +139,7 @@ static int read_and_verify(struct backing *b, const struct extent_ref *ref,
 		}
 		if (!b->direct)
 			file_uncache(fd, offset, n);
-		if (verify(b, ref, buf, ret_view)) {
+		if (backing_is_in(b, ref, buf, ret_view)) {
 			backing_count(b, COUNT_READS, 1);
 			backing_count(b, COUNT_READ_BYTES, n);
 			return 0;

@@ -167,6 +167,7 @@ int spiller_attach(struct spiller *s, const char *path)
 
 struct fetch {
 	struct spiller *spiller;
+	struct spill_reader *reader;
 	uint64_t first_page, end_page;
 	int err;
 	bool ends; /* with the detach that it is for */
@@ -198,12 +199,14 @@ static uint64_t next_held(struct store *store, struct file file, uint64_t page)
 
 static bool fetch_body(void *arg, struct file file)
 {
+	const struct spill_scan what = {.how = SPILL_SCAN_FETCH};
 	struct fetch *fetch = arg;
+	struct spill_scanned scanned;
 	struct store *store = fetch->spiller->fs->engine.store;
 	uint64_t page = next_held(store, file, fetch->first_page);
 
 	while (page < fetch->end_page && fetch->err != -ENOSPC) {
-		uint64_t left = fetch->end_page - page, pages;
+		uint64_t left = fetch->end_page - page;
 		uint64_t end = page + (left < FETCH_PAGES ? left : FETCH_PAGES);
 		int r;
 
@@ -213,9 +216,10 @@ static bool fetch_body(void *arg, struct file file)
 			return false;
 		}
 		pause_point(fetch->spiller->fs->pause, PAUSE_SERVING);
-		r = store_fetch_body(store, file, page, end, &pages);
-		if (r)
-			fetch->err = r;
+		r = store_spill_scan(fetch->reader, file, page, end, &what,
+				     &scanned);
+		if (r || scanned.unreadable)
+			fetch->err = r ? r : -EIO;
 		page = next_held(store, file, end);
 	}
 	return fetch->err != -ENOSPC;
@@ -224,6 +228,15 @@ static bool fetch_body(void *arg, struct file file)
 static void fetch_one(void *arg, struct file file)
 {
 	fetch_body(arg, file);
+}
+
+static int fetch_begin(struct fetch *fetch)
+{
+	int r = go_on(fetch);
+
+	return r ? r
+		 : spill_reader_new(fetch->spiller->fs->engine.store,
+				    &fetch->reader);
 }
 
 static uint64_t pages_spilled(const struct spiller *s)
@@ -242,10 +255,11 @@ static int fetch_each(struct spiller *s)
 		.ends = true,
 	};
 
-	fetch.err = go_on(&fetch);
+	fetch.err = fetch_begin(&fetch);
 	if (!fetch.err)
 		tree_each_file(s->fs->engine.tree, TALLY_SHARED_ROW, fetch_body,
 			       &fetch);
+	spill_reader_free(fetch.reader);
 	return fetch.err;
 }
 
@@ -464,7 +478,10 @@ int spiller_move(struct spiller *s, struct file file, bool out,
 
 	if (out)
 		return write_back(s, &work, &pages);
-	tree_with_file(s->fs->engine.tree, TALLY_SHARED_ROW, file.ix, fetch_one,
-		       &fetch);
+	fetch.err = fetch_begin(&fetch);
+	if (!fetch.err)
+		tree_with_file(s->fs->engine.tree, TALLY_SHARED_ROW, file.ix,
+			       fetch_one, &fetch);
+	spill_reader_free(fetch.reader);
 	return fetch.err;
 }

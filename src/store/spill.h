@@ -110,21 +110,25 @@ struct spill_scanned {
 	uint64_t pages; /* came back, or can be read */
 	uint64_t unreadable;
 };
+/* What is read once serves the next file too, if it lies behind: one reader
+ * for many files is better than many. One thread at a time. */
+struct spill_reader;
+int spill_reader_new(struct store *store, struct spill_reader **ret) MUST_CHECK;
+/* NULL is fine. */
+void spill_reader_free(struct spill_reader *reader);
 /*
  * Those of pages [@first, @end) that are on disk, in the order in which they
- * lie there. -ENOSPC: no room for more in RAM, the others stay where they are;
- * -ENOMEM. @ret counts also on an error.
+ * lie there. -ENOSPC: no room for more in RAM, the others stay where they are.
+ * @ret counts also on an error.
  */
-int store_spill_scan(struct store *store, struct file file, uint64_t first,
-		     uint64_t end, const struct spill_scan *what,
+int store_spill_scan(struct spill_reader *reader, struct file file,
+		     uint64_t first, uint64_t end,
+		     const struct spill_scan *what,
 		     struct spill_scanned *ret) MUST_CHECK;
-
-/* --- back to RAM --- */
-
 /*
- * Bring the spilled ones of pages [@first_page, @end_page) back. -ENOSPC: no
- * room for more, the others stay where they are; -EIO: some cannot be read and
- * stay; -ENOMEM. @ret_pages: how many came, also on an error.
+ * One file by itself: bring the spilled ones of pages [@first_page, @end_page)
+ * back. -ENOSPC; -EIO: some cannot be read and stay; -ENOMEM. @ret_pages: how
+ * many came, also on an error.
  */
 int store_fetch_body(struct store *store, struct file file, uint64_t first_page,
 		     uint64_t end_page, uint64_t *ret_pages) MUST_CHECK;

@@ -117,14 +117,16 @@ static void on_unreadable(void *arg, struct file file, uint64_t page)
 static struct spill_scanned scan(struct world *w, int how)
 {
 	struct spill_scan what = {.unreadable = on_unreadable, .arg = w};
+	struct spill_reader *reader;
 	struct spill_scanned scanned;
 
 	what.how = how;
 	n_told = 0;
-	assert_int_equal(store_spill_scan(w->rig.store,
-					  store_rig_file(&w->rig, 0), 0,
+	assert_int_equal(spill_reader_new(w->rig.store, &reader), 0);
+	assert_int_equal(store_spill_scan(reader, store_rig_file(&w->rig, 0), 0,
 					  UINT64_MAX, &what, &scanned),
 			 0);
+	spill_reader_free(reader);
 	store_rig_check(&w->rig);
 	return scanned;
 }
@@ -158,6 +160,37 @@ static void test_neighbours_come_in_one_go(void **state)
 	assert_true(stats.reads - reads < PAGES / 20);
 	assert_int_equal(stats.extents, 0);
 	assert_intact(w, 0, PAGES);
+}
+
+/* What was read for one file serves the next ones. */
+static void test_small_files_are_neighbours(void **state)
+{
+	const struct spill_scan what = {.how = SPILL_SCAN_FETCH};
+	struct world *w = *state;
+	struct spill_reader *reader;
+	struct spill_scanned scanned;
+	struct backing_stats before, after;
+	struct spill_result result;
+
+	for (unsigned i = 1; i < RIG_FILES; i++)
+		store_rig_write(&w->rig, i, 0, w->model, 8 * PAGE_BYTES);
+	store_rig_spill(&w->rig, &store_rig_all, &result);
+	backing_stats(w->rig.backing, &before);
+	assert_int_equal(spill_reader_new(w->rig.store, &reader), 0);
+	for (unsigned i = 1; i < RIG_FILES; i++) {
+		assert_int_equal(store_spill_scan(reader,
+						  store_rig_file(&w->rig, i), 0,
+						  UINT64_MAX, &what, &scanned),
+				 0);
+		assert_int_equal(scanned.pages, 8);
+		assert_int_equal(
+			store_rig_read(&w->rig, i, 0, w->buf, 8 * PAGE_BYTES),
+			0);
+		assert_memory_equal(w->buf, w->model, 8 * PAGE_BYTES);
+	}
+	spill_reader_free(reader);
+	backing_stats(w->rig.backing, &after);
+	assert_true(after.reads - before.reads < RIG_FILES - 2);
 }
 
 static void test_reading_changes_nothing(void **state)
@@ -251,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_neighbours_come_in_one_go),
+		TEST(test_small_files_are_neighbours),
 		TEST(test_reading_changes_nothing),
 		TEST(test_the_others_come),
 		TEST(test_given_up),
