@@ -7,9 +7,10 @@ they leave is overwritten once more with checksums in each block, and read back.
 One client thread, so that a device compresses on its CPU and a daemon on others.
 """
 import json
+import os
 import subprocess
 
-from case import Case, Metric, Target, Wrong
+from case import CannotRun, Case, Metric, Target, Wrong
 
 UNITS = {'K': 1 << 10, 'M': 1 << 20}
 SYNTHETIC = ['--buffer_compress_percentage=60', '--buffer_compress_chunk=4096',
@@ -158,6 +159,31 @@ class Buffered(Fio):
         return [f'--io_size={self.part}', '--end_fsync=1', '--invalidate=1']
 
 
+class Share(Fio):
+    """One stream that waits for each request: what workers gain who share it."""
+    name = 'share'
+    title = 'fio, one stream of large requests, depth 1, beside one worker alone'
+    peers = ('foldfs', 'foldfs-alone')
+    options = {'foldfs': f'workers={len(os.sched_getaffinity(0))}'}
+
+
+class Spilled(Fio):
+    """Pages that are in the backing file only, beside a plain file there."""
+    name = 'spilled'
+    title = 'fio, direct reads of spilled pages, beside a plain file on that disk'
+    peers = ('foldfs-spill', 'disk')
+    options = {'foldfs-spill': 'workers=16'}
+    reads = True
+    bytes_of = []
+
+    def prepare(self, peer):
+        super().prepare(peer)
+        if peer.name == 'foldfs-spill':
+            share = peer.spill()
+            if share < 0.99:
+                raise CannotRun(f'only {100 * share:.0f} % of the pages went to the disk')
+
+
 def compared(size, rw, depth, against, least, reason=''):
     """A target of the issue's list."""
     what = f'{label(size, rw, depth)}, beside {against}'
@@ -197,3 +223,8 @@ def cases(bench):
     yield Buffered(bench, steps(['4K'], ['randwrite'], [1]) | steps(['128K'], ['read'], [1])
                    if bench.quick else steps(sizes, ['randread', 'read', 'randwrite', 'write'],
                                              [1, 16]))
+    share = Share(bench, steps(['1M'], ['write', 'read'], [1]) if bench.quick
+                  else steps(['256K', '1M'], ['write', 'read'], [1]))
+    yield share
+    if not bench.quick:
+        yield Spilled(bench, steps(['4K', '128K'], ['randread'], [1, 16]))

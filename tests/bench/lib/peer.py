@@ -28,6 +28,7 @@ from case import CannotRun
 HERE = os.path.dirname(os.path.abspath(__file__))
 ZRAM_ENTRY = 16  # bytes of the kernel's table for each page of a zram device
 MOST_SECONDS = 900
+DISK = '/var/tmp'
 
 
 class Failed(Exception):
@@ -201,6 +202,15 @@ class Peer:
         return {'zram pool': stat[2], 'zram table': pages * ZRAM_ENTRY,
                 'zram handles': _slabs(f'-zram{self.zram_number} ')}
 
+    def on_disk(self):
+        """A directory that is not in memory."""
+        directory = tempfile.mkdtemp(prefix='foldfs-bench-', dir=DISK)
+        journal = self.world.journal
+        journal.add('directory', directory)
+        self.stack.callback(journal.remove, 'directory', directory)
+        self.stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        return directory
+
     def loop(self, path, direct=False):
         """A loop device over a file."""
         device = self.call('losetup', '--find', '--show', '--sector-size', '4096',
@@ -286,7 +296,7 @@ class Foldfs(Peer):
         return int(value) if value.isdigit() else value
 
     def set_key(self, name, value):
-        os.setxattr(f'{self.dir}/.foldfs', f'user.foldfs.{name}', f'={value}'.encode())
+        os.setxattr(f'{self.dir}/.foldfs', f'user.foldfs.{name}', str(value).encode())
 
 
 class FoldfsZstd(Foldfs):
@@ -299,6 +309,40 @@ class FoldfsWriteback(Foldfs):
     name = 'foldfs-writeback'
     title = 'foldfs lz4, cache=writeback'
     mount_options = 'cache=writeback'
+
+
+class FoldfsAlone(Foldfs):
+    """Nobody to share a large request with."""
+    name = 'foldfs-alone'
+    title = 'foldfs lz4, one worker'
+    mount_options = 'workers=1'
+
+
+class FoldfsSpill(Foldfs):
+    """What is stored goes to a file on a disk by spill(), and stays there."""
+    name = 'foldfs-spill'
+    title = 'foldfs lz4, spilled'
+
+    def up(self):
+        self.mount_options = f'spill={self.on_disk()}/backing'
+        super().up()
+
+    def spill(self):
+        """All of it out, and no page back; how much is out, of 1. Pages of one
+        repeated word have nothing that could go."""
+        self.set_key('promote', 0)
+        os.setxattr(self.file, 'user.foldfs.file.spill', b'out')
+        return self.key('spilled_pages') / (self.key('pages_stored') - self.key('same_pages'))
+
+
+class Disk(Peer):
+    """A plain file on the disk that foldfs-spill has its backing file on."""
+    name = 'disk'
+    title = 'plain file on the same disk'
+
+    def up(self):
+        self.dir = self.on_disk()
+        self.file = f'{self.dir}/plain'
 
 
 class Tmpfs(Peer):
@@ -419,7 +463,7 @@ class EmptyLibfuse(Empty):
 
 ALL = {kind.name: kind for kind in (
     Foldfs, FoldfsZstd, FoldfsWriteback, Tmpfs, Zram, Ext4Zram, Ext4ZramZstd, Btrfs,
-    BtrfsLzo, Nbdkit, Empty, EmptyLibfuse)}
+    BtrfsLzo, FoldfsAlone, FoldfsSpill, Disk, Nbdkit, Empty, EmptyLibfuse)}
 
 
 def make(name, world, size, options=''):
