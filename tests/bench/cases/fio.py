@@ -44,7 +44,6 @@ class Fio(Case):
         self.cells = cells
         self.steps = list(cells)
         self.size = (256 << 20) if bench.quick else (1 << 30)
-        self.runtime = '400ms' if bench.quick else '2s'
         self.budget = len(cells) * len(self.peers) * (4 if bench.quick else 12)
 
     def begin(self):
@@ -76,7 +75,7 @@ class Fio(Case):
 
     def limits(self, rw):
         """When a run ends."""
-        return ['--norandommap', '--time_based', f'--runtime={self.runtime}']
+        return ['--norandommap', '--time_based', f'--runtime={1000 * self.bench.seconds:.0f}ms']
 
     def run(self, peer, step):
         size, rw, depth = self.cells[step]

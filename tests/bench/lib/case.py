@@ -78,7 +78,8 @@ class Case:
     budget = 10
 
     def __init__(self, bench):
-        """`bench` has: quick, rounds, data (the directory of lib/data.py,
+        """`bench` has: quick, rounds, seconds (of one run, where a case
+        can choose), data (the directory of lib/data.py,
         made when first asked for), scratch (a directory on a tmpfs),
         program(name) (the path of one of our helpers, built)."""
         self.bench = bench

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import textwrap
 
 from case import median
 
@@ -60,30 +61,35 @@ def value_of(record, step, metric, peer):
     return median(samples) if samples else None
 
 
+def _measured(target, record):
+    """(value that is judged, its two sides in words, why there is none)."""
+    missing = record['missing']
+    ours = value_of(record, target.step, target.metric, target.ours)
+    if ours is None:
+        return None, '', missing.get(target.ours, missing.get('', ''))
+    unit = record['metrics'][target.metric]['unit']
+    if not target.against:
+        return ours, '', ''
+    theirs = value_of(record, target.step, target.metric, target.against)
+    if not theirs:
+        return None, '', missing.get(target.against, '')
+    return ours / theirs, f'{human(ours, unit)}, {human(theirs, unit)}', ''
+
+
 def judge(case, record, failed):
     """Fill in the record's targets: what was measured, met or why not."""
     for target in case.targets:
-        value = value_of(record, target.step, target.metric, target.ours)
-        reason = ''
+        value, sides, reason = _measured(target, record)
         if failed:
-            value = None
-            reason = 'the case failed'
-        elif target.against and value is not None:
-            other = value_of(record, target.step, target.metric, target.against)
-            if other:
-                value /= other
-            else:
-                value = None
-                reason = record['missing'].get(target.against, '')
-        elif value is None:
-            reason = record['missing'].get(target.ours, record['missing'].get('', ''))
+            value, sides, reason = None, '', 'the case failed'
         met = None if value is None else target.met(value)
         if met is False:
             reason = target.reason
         record['targets'].append({
             'text': target.text, 'step': target.step, 'metric': target.metric,
             'ours': target.ours, 'against': target.against, 'goal': target.goal(),
-            'measured': value and float(f'{value:.3g}'), 'met': met, 'reason': reason})
+            'measured': value and float(f'{value:.3g}'), 'sides': sides, 'met': met,
+            'reason': reason})
 
 
 def human(value, unit):
@@ -123,57 +129,66 @@ def _cells(record, peers):
             yield row
 
 
-def markdown(all_of_it):
+def _made_on(everything):
+    """A paragraph on the machine and the command."""
+    machine_ = everything['machine']
+    text = (f'`{everything["command"]}`, {everything["date"]}, commit '
+            f'{machine_["versions"]["commit"]}; {machine_["cpus"]} CPUs ({machine_["cpu"]}), '
+            f'{round(machine_["memory"] / 2**30)} GiB, Linux {machine_["kernel"]}, '
+            f'{machine_["system"]}. Interleaved, medians of {everything["rounds"]}; '
+            'a ratio is ours divided by theirs.'
+            + (' Each run was put behind $BENCH_WRAP.' if everything['wrapped'] else ''))
+    return [*textwrap.wrap(text, 80, break_on_hyphens=False), '']
+
+
+def markdown(everything):
     """Everything, a section for each case."""
-    machine_ = all_of_it['machine']
     lines = ['<!-- SPDX-License-Identifier: GPL-2.0-or-later -->', '# Measured', '',
-             f'`{all_of_it["command"]}`, {all_of_it["date"]}, {machine_["cpus"]} CPUs '
-             f'({machine_["cpu"]}), {machine_["memory"] >> 30} GiB, Linux {machine_["kernel"]}, '
-             f'{machine_["system"]}, commit {machine_["versions"]["commit"]}. Medians of at least '
-             f'{all_of_it["rounds"]}, interleaved; in parentheses ours divided by theirs.', '']
-    lines += targets(all_of_it)
-    for name, record in all_of_it['cases'].items():
+             *_made_on(everything), *targets(everything)]
+    for name, record in everything['cases'].items():
         lines += [f'## {name}: {record["title"]}', '']
         peers = list(record['peers'])
         if record['steps']:
             lines += _table(['step', 'metric'] + peers, _cells(record, peers))
         for peer, why in record['missing'].items():
-            lines += [f'- {peer}: {why}']
+            lines += [f'- {peer or "the case"}: {why}']
         if record['missing']:
             lines.append('')
     return '\n'.join(lines).rstrip('\n') + '\n'
 
 
-def targets(all_of_it):
+def targets(everything):
     """The table of targets, those that are lost too."""
     rows = []
-    for record in all_of_it['cases'].values():
+    for record in everything['cases'].values():
         for t in record['targets']:
             measured = '-' if t['measured'] is None else f'{t["measured"]:g}'
             met = {True: 'met', False: '**missed**', None: 'not measured'}[t['met']]
-            rows.append([t['text'], t['goal'], measured,
+            rows.append([t['text'], t['goal'], measured, t['sides'],
                          met + (': ' + t['reason'] if t['reason'] else '')])
-    return list(_table(['target', 'goal', 'measured', ''], rows)) if rows else []
+    return list(_table(['target', 'goal', 'measured', 'ours, theirs', ''], rows)) if rows else []
 
 
-def readme(path, all_of_it):
+def between_marks(text, everything):
+    """A document with the table of targets between its marks."""
+    if BEGIN not in text or END not in text:
+        raise ValueError('the document has no marks for the table')
+    head, rest = text.split(BEGIN, 1)
+    return '\n'.join([head + BEGIN, '', *_made_on(everything), *targets(everything),
+                      END + rest.split(END, 1)[1]])
+
+
+def readme(path, everything):
     """Put the table of targets between the marks of a document."""
     with open(path, encoding='utf-8') as file:
-        text = file.read()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f'{path} has no marks for the table')
-    head, rest = text.split(BEGIN, 1)
-    machine_ = all_of_it['machine']
-    said = [f'`{all_of_it["command"]}`, {machine_["cpus"]} CPUs, Linux {machine_["kernel"]}, '
-            f'{all_of_it["date"]}:', '']
-    table = '\n'.join([BEGIN, '', *said, *targets(all_of_it), END])
+        text = between_marks(file.read(), everything)
     with open(path, 'w', encoding='utf-8') as file:
-        file.write(head + table + rest.split(END, 1)[1])
+        file.write(text)
 
 
-def save(path, all_of_it):
+def save(path, everything):
     """JSON, a line for each list of samples."""
-    text = json.dumps(all_of_it, indent=1, ensure_ascii=False)
+    text = json.dumps(everything, indent=1, ensure_ascii=False)
     text = re.sub(r'\[\s+([-0-9.e+,\s]+?)\s+\]',
                   lambda m: '[' + ' '.join(m.group(1).split()) + ']', text)
     with open(path, 'w', encoding='utf-8') as file:
