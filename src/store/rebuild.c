@@ -93,6 +93,17 @@ static uint64_t keep_extent(struct rebuild *r, uint64_t word)
 	return word;
 }
 
+static uint64_t keep_fill_record(struct rebuild *r, uint64_t word)
+{
+	uint64_t ix = entry_payload(word);
+
+	if (ix > UINT32_MAX ||
+	    table_mark(r->store->arena, TABLE_FILLS, (uint32_t)ix))
+		return bad(r);
+	r->same++;
+	return word;
+}
+
 /* What stays of the entry of @page. */
 static uint64_t keep_entry(struct rebuild *r, uint64_t page, uint64_t word)
 {
@@ -109,11 +120,7 @@ static uint64_t keep_entry(struct rebuild *r, uint64_t page, uint64_t word)
 	case ENTRY_FILL_RECORD:
 		if (beyond)
 			return 0;
-		if (entry_payload(word) > UINT32_MAX ||
-		    table_mark(r->store->arena, TABLE_FILLS,
-			       (uint32_t)entry_payload(word)))
-			return bad(r);
-		r->same++;
+		word = keep_fill_record(r, word);
 		break;
 	case ENTRY_RAM:
 		if (beyond)
