@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* READ and WRITE, straight from the request's bytes. */
 #include "fs/io.h"
+#include "base/clock.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
 #include "fs/room.h"
@@ -159,6 +160,24 @@ static int write_file(struct worker *w, const struct fuse_in_header *head,
 	return 0;
 }
 
+/* Swap is full, or nearly: see fs/held.h. */
+static bool is_tight(struct worker *w, int r)
+{
+	return w->fs->config->profile == FS_PROFILE_SWAP &&
+	       (r == -ENOSPC ||
+		(!r && budget_room(&w->fs->engine.budget) == 0));
+}
+
+static void reply_to_write(struct worker *w, uint64_t unique, int r, size_t n)
+{
+	if (is_tight(w, r))
+		held_add(w, unique, clock_ns(), r, (uint32_t)n);
+	else if (r)
+		reply_error(w, unique, r);
+	else
+		reply_written(w, unique, n);
+}
+
 void io_write(struct worker *w, const struct fuse_in_header *head, size_t n)
 {
 	const struct fuse_write_in *in = (const void *)(head + 1);
@@ -169,11 +188,8 @@ void io_write(struct worker *w, const struct fuse_in_header *head, size_t n)
 	    n - sizeof(*head) - sizeof(*in) >= in->size)
 		r = write_file(w, head, in, &done);
 	count(w, COUNT_WRITES, 1);
-	if (r) {
+	if (r)
 		count(w, COUNT_FAILED_WRITES, 1);
-		reply_error(w, head->unique, r);
-		return;
-	}
 	count(w, COUNT_BYTES_WRITTEN, done);
-	reply_written(w, head->unique, done);
+	reply_to_write(w, head->unique, r, done);
 }

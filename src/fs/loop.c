@@ -82,6 +82,8 @@ ssize_t loop_next_request(struct worker *w)
 {
 	ssize_t n;
 
+	if (unlikely(w->held.n))
+		held_send_due(w, clock_ns());
 	/* ENOENT: the request was taken back before we had it. */
 	do
 		n = read(w->fd, w->in, LOOP_HEAD_BYTES + IO_MAX_BYTES);
@@ -137,7 +139,9 @@ static ssize_t rest(struct worker *w)
 	n = wait_briefly(w);
 	/* EINTR is as good a reason as any to look again. */
 	if (n == 0 && !share_is_called(share, w->slot) &&
-	    epoll_wait(w->epoll_fd, &event, 1, -1) < 0 && errno != EINTR)
+	    epoll_wait(w->epoll_fd, &event, 1, held_wait_ms(w, clock_ns())) <
+		    0 &&
+	    errno != EINTR)
 		invariant(!"epoll_wait() on descriptors of our own");
 	/* With a request at hand the parts are left to others. */
 	if (share_rest_end(share, w->slot) && n == 0)
@@ -180,7 +184,10 @@ void loop_run(void *arg, unsigned slot)
 	worker_now = w;
 	pause_enter(fs->pause, PAUSE_SERVING);
 	share_enter(fs->engine.share, slot);
+	/* Whole, so that it is there when memory is short. */
+	memset(&w->held, 0, sizeof(w->held));
 	r = loop(w);
+	held_send_all(w);
 	share_leave(fs->engine.share, slot);
 	pause_leave(fs->pause, PAUSE_SERVING);
 	worker_now = NULL;

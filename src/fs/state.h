@@ -11,6 +11,7 @@
 #include "crew/crew.h"
 #include "ctl/ctl.h"
 #include "fs/engine.h"
+#include "fs/held.h"
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <stdatomic.h>
@@ -63,6 +64,7 @@ struct worker {
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */
 	uint64_t unseen_bytes;   /* written since the spiller was woken */
 	uint64_t loan_bytes;     /* paid for their buffers; 0: free_loan */
+	struct held held;        /* its own thread's */
 };
 
 /* Columns of the tallies. */

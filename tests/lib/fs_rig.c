@@ -185,6 +185,8 @@ int fs_rig_ask(struct fs_rig *rig, uint32_t opcode, uint64_t node,
 	if (tail_n)
 		memcpy(at + body_n, tail, tail_n);
 	loop_serve(rig->w, head.len);
+	rig->held += rig->w->held.n;
+	held_send_all(rig->w);
 	fs_rig_wait_reply(rig);
 	invariant(rig->reply.head.unique == rig->unique);
 	return rig->reply.head.error;

@@ -22,6 +22,7 @@ struct fs_rig {
 	uint64_t unique;  /* of the last request */
 	uint32_t uid;     /* who asks from now on; 0 at first */
 	unsigned threads; /* workers of the crew instead of the caller */
+	unsigned held;    /* replies that would have waited (fs/held.h) */
 	union {
 		struct fuse_out_header head;
 		char bytes[FS_RIG_REPLY_MAX];

@@ -3,13 +3,13 @@
  * Eats memory and checks every byte of it: what swap is tested with.
  *
  *	eater [--mib N] [--threads N] [--seconds N] [--seed N] [--noise]
- *	eater --steps ...
+ *	eater --measure [--hold] ...
  *
  * Fills its memory, then, until the time is over or SIGTERM comes, walks
  * through it and jumps about in it, checks, writes anew, gives back; checks all
- * at the end. With --steps it waits for a line on stdin before each phase of a
- * measurement instead (fill, out, walk, out, jump, check) and says how long the
- * phase took. Results are lines of "name value" on stdout. Exit 1: a page was
+ * at the end. With --measure it does each of these once instead, and says how long
+ * it took: fill, have it all swapped out, walk, have it swapped out, jump, check;
+ * with --hold it waits for the end of stdin when all is out. Results are lines of "name value" on stdout. Exit 1: a page was
  * not what it should be, and which is on stderr; 2: it could not run.
  */
 #include "swap/pages.h"
@@ -248,22 +248,20 @@ static void live_on(void)
 	printf("check_s %.3f\n", run(check_all));
 }
 
-static void steps(void)
+static void measure(bool hold)
 {
-	static const struct {
-		const char *name;
-		void (*what)(struct part *part);
-	} step[] = {{"fill_s", fill}, {"out_s", out},   {"walk_s", walk},
-		    {"out_s", out},   {"jump_s", jump}, {"check_s", check_all}};
-
-	for (unsigned i = 0; i < sizeof(step) / sizeof(step[0]); i++) {
-		int c;
-
-		while ((c = getchar()) != '\n')
-			if (c == EOF)
-				exit(2);
-		printf("%s %.6f\n", step[i].name, run(step[i].what));
-	}
+	printf("fill_s %.6f\n", run(fill));
+	printf("out_s %.6f\n", run(out));
+	/* What was being written still. */
+	run(out);
+	printf("held 1\n");
+	while (hold && getchar() != EOF)
+		;
+	printf("walk_s %.6f\n", run(walk));
+	run(out);
+	run(out);
+	printf("jump_s %.6f\n", run(jump));
+	printf("check_s %.6f\n", run(check_all));
 }
 
 static void tell(void)
@@ -298,7 +296,10 @@ static uint64_t number(const char *text)
 	return n;
 }
 
-static bool take_options(int argc, char **argv)
+/* How it was asked to measure; 0: it was not. */
+enum { MEASURE = 1, HOLD = 2 };
+
+static unsigned take_options(int argc, char **argv)
 {
 	static const struct option known[] = {
 		{"mib", required_argument, NULL, 'm'},
@@ -306,9 +307,10 @@ static bool take_options(int argc, char **argv)
 		{"seconds", required_argument, NULL, 's'},
 		{"seed", required_argument, NULL, 'r'},
 		{"noise", no_argument, NULL, 'n'},
-		{"steps", no_argument, NULL, 'p'},
+		{"measure", no_argument, NULL, 'p'},
+		{"hold", no_argument, NULL, 'h'},
 		{0}};
-	bool in_steps = false;
+	unsigned how = 0;
 	int c;
 
 	plan.seed = now_ns();
@@ -324,7 +326,9 @@ static bool take_options(int argc, char **argv)
 		else if (c == 'n')
 			plan.mix = MIX_NOISE;
 		else if (c == 'p')
-			in_steps = true;
+			how |= MEASURE;
+		else if (c == 'h')
+			how |= HOLD;
 		else
 			exit(2);
 	if (n_threads < 1 || n_threads > THREADS_MOST ||
@@ -332,18 +336,18 @@ static bool take_options(int argc, char **argv)
 		fprintf(stderr, "eater: too few, or too many\n");
 		exit(2);
 	}
-	return in_steps;
+	return how;
 }
 
 int main(int argc, char **argv)
 {
-	bool in_steps = take_options(argc, argv);
+	unsigned how = take_options(argc, argv);
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("seed %" PRIu64 "\npages %" PRIu64 "\n", plan.seed, n_pages);
 	take_memory();
-	if (in_steps)
-		steps();
+	if (how & MEASURE)
+		measure(how & HOLD);
 	else
 		live_on();
 	tell();

@@ -39,7 +39,10 @@ class Keys:
     """The daemon's keys by its control socket: the mount is left alone."""
 
     def __init__(self):
-        self.talk = Talk(path_of(MNT))
+        # It comes when the mount answers, or a moment later.
+        path = path_of(MNT)
+        eventually(lambda: os.path.exists(path), 'the control socket')
+        self.talk = Talk(path)
         self.lock = threading.Lock()
 
     def ask(self, line):
@@ -97,7 +100,7 @@ class Pressure:
         self.keys = Keys()
         self.pid = self.keys.get('pid')
         self.base = self.keys.get('mem_used_total')
-        self.group = Group(self.limit)
+        self.group = Group(WORK, self.limit)
         self.swap = Swap(swap_file(eater_mib * MIB * 3 // 2), WORK)
         self.eater = None
         self.hung = hung_tasks()

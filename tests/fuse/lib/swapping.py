@@ -2,15 +2,15 @@
 """A file as swap, a control group that needs it, and what must not stay.
 
 Nothing here asserts or needs the environment of a case: tests/bench/swap uses
-it as well.  Every loop device is written down before it is used, in a file
-that `take_down` reads: also the runner, outside, when the case was killed.
+it as well.  Every loop device and control group is written down, for
+`take_down`: also the runner, outside, when the case was killed.
 """
 import os
 import shutil
 import subprocess
 import time
 
-NOTE = 'loops'
+NOTE, GROUPS = 'loops', 'groups'
 PROGRAMS = ('losetup', 'mkswap', 'swapon', 'swapoff')
 MIB = 1 << 20
 NUDGE = 64 << 10
@@ -71,9 +71,11 @@ class Group:
     """A memory control group in which nobody is ended: who finds no room at the
     limit is slowed, or waits until `nudge` or a higher limit."""
 
-    def __init__(self, limit):
+    def __init__(self, work, limit):
         self.version, top = _top()
         self.path = f'{top}/foldfs-swap-{os.getpid()}-{time.monotonic_ns()}'
+        with open(f'{work}/{GROUPS}', 'a', encoding='utf-8') as file:
+            file.write(self.path + '\n')
         os.mkdir(self.path)
         self.limit_file = f'{self.path}/memory.high'
         if self.version == 1:
@@ -194,7 +196,15 @@ class Swap:
 
     def off(self):
         """No longer; all its pages are back in RAM."""
-        subprocess.run(['swapoff', self.device], check=True)
+        while True:
+            done = subprocess.run(['swapoff', self.device], check=False,
+                                  env={**os.environ, 'LC_ALL': 'C'},
+                                  text=True, stderr=subprocess.PIPE)
+            if done.returncode == 0:
+                return
+            # Whoever stops and continues the machine's processes ends it.
+            if 'Interrupted' not in done.stderr:
+                raise OSError(done.stderr)
 
     def detach(self):
         """Let the file go."""
@@ -217,6 +227,22 @@ def _note(work, devices):
     _write(f'{work}/{NOTE}', '\n'.join(devices))
 
 
+def _remove_groups(work):
+    """Those that are still there; who was in them may be on the way out."""
+    try:
+        paths = _read(f'{work}/{GROUPS}').split()
+    except OSError:
+        return
+    for path in paths:
+        for _ in range(20):
+            try:
+                os.rmdir(path)
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.05)
+
+
 def take_down(work, patience):
     """Whatever is noted in this folder: no longer swap, no longer there.
     What was left, '' if nothing.  Never touches the mount, never waits for
@@ -234,6 +260,7 @@ def take_down(work, patience):
         subprocess.run(['losetup', '-d', device], check=False,
                        stderr=subprocess.DEVNULL)
         _note(work, [d for d in _noted(work) if d != device])
+    _remove_groups(work)
     return 'was left as swap: ' + ' '.join(left) if left else ''
 
 
@@ -265,18 +292,6 @@ class Eater:
     def is_alive(self):
         """Whether it still runs."""
         return self.process.poll() is None
-
-    def step(self):
-        """The next phase: (name, seconds)."""
-        self.process.stdin.write('\n')
-        self.process.stdin.flush()
-        while True:
-            line = self.process.stdout.readline()
-            if not line:
-                raise OSError('the eater ended: ' + self.process.stderr.read())
-            name, value = line.split()
-            if name.endswith('_s'):
-                return name, float(value)
 
     def end(self):
         """Wait for it: (status, its results, what it complains of)."""
