@@ -22,6 +22,10 @@ def all_of(everything, directory, say):
         for metric in metrics:
             mark = '' if len(metrics) == 1 else '-' + metric.replace(' ', '-').replace('/', '-')
             _bars(record, metric, f'{directory}/{name}{mark}.svg', f'{name}: {metric}')
+        for peer, extra in record['extra'].items():
+            if 'over time' in extra:
+                _lines(extra['over time'], f'{directory}/{name}-{peer}-over-time.svg',
+                       f'{name}: {peer}')
 
 
 def _bars(record, metric, path, title):
@@ -51,6 +55,22 @@ def _bars(record, metric, path, title):
               'set key outside top center horizontal noenhanced',
               "set grid y lc rgb '#dddddd'", f'plot {columns}']
     draw(path, '\n'.join(script), 140 + 130 * max(len(steps), 4))
+
+
+def _lines(samples, path, title):
+    """One below the other, over the first of the lists: a line for each other."""
+    first, *others = samples
+    rows = [' '.join(map(str, row)) for row in zip(*samples.values())]
+    script = ['$d << E', *rows, 'E', f"set multiplot layout {len(others)},1 title '{title}' "
+              'noenhanced', "set grid lc rgb '#dddddd'", 'set border 3', 'set yrange [0:*]',
+              'unset key']
+    for number, name in enumerate(others):
+        script.append(f"set ylabel '{name}' noenhanced")
+        if number == len(others) - 1:
+            script.append(f"set xlabel '{first}' noenhanced")
+        script.append(f"plot $d using 1:{number + 2} with lines lw 1.5 "
+                      f"lc rgb '{COLOURS[number]}'")
+    draw(path, '\n'.join(script + ['unset multiplot']), height=200 * len(others))
 
 
 def draw(path, script, width=760, height=320):
