@@ -29,7 +29,7 @@ struct choice {
 	uint64_t need_bytes;
 	uint64_t room_bytes;
 	unsigned left;
-	unsigned density_max; /* eighths of the ready bytes that are used */
+	unsigned density_max; /* sixteenths of the ready bytes in use */
 };
 
 static unsigned span_class(const struct span *span)
@@ -75,7 +75,7 @@ static bool is_sparse(const struct span *span, unsigned density_max)
 
 	return span->used > 0 && !span->busy &&
 	       used + (uint64_t)GAIN_PAGES_MIN * PAGE_BYTES <= ready &&
-	       used * 8 <= ready * density_max;
+	       used * 16 <= ready * density_max;
 }
 
 /* Is there a place for its objects: paid slots elsewhere, or room? */
@@ -124,7 +124,7 @@ static void unchoose(struct span_pool *sp, struct shard *sh, uint32_t ix,
 unsigned compact_begin(struct pool *pool, unsigned max_spans)
 {
 	/* Sparsest first: each pass takes what is at most so full. */
-	static const unsigned densities[] = {2, 4, 5, 6, 7};
+	static const unsigned densities[] = {4, 8, 10, 12, 14, 15};
 	struct span_pool *sp = span_pool_of(pool);
 	struct choice choice = {.left = max_spans};
 	struct pool_stats stats;

@@ -271,6 +271,24 @@ static void make_spans(struct pool_rig *rig, unsigned spans)
 			0);
 }
 
+/* A tenth free is what overwriting leaves everywhere: it adds up. */
+static void test_nearly_full(void **state UNUSED)
+{
+	struct pool_rig rig;
+
+	pool_rig_up(&rig, GIB, GIB, 1);
+	make_spans(&rig, 20);
+	for (unsigned i = 0; i < 20 * 256; i += 10) {
+		pool_free(rig.pool, &objects[i].handle, 1);
+		objects[i].handle.value = 0;
+	}
+	assert_true(compact(&rig, 100, 50) < 20);
+	assert_true(stats_of(&rig).held_bytes < 19 * SPAN_BYTES);
+	assert_int_equal(pool_check(rig.pool), 0);
+	assert_intact(&rig);
+	pool_rig_down(&rig);
+}
+
 /* Of each 32 objects of span @ix the first @n go; but on each page of four one
  * stays, so that nothing goes back by itself. */
 static void thin_out(struct pool_rig *rig, unsigned ix, unsigned n)
@@ -389,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_victims_take_nothing),
 		cmocka_unit_test(test_without_room),
 		cmocka_unit_test(test_no_place_to_go),
+		cmocka_unit_test(test_nearly_full),
 		cmocka_unit_test(test_small_slack_is_left),
 		cmocka_unit_test(test_begin_twice),
 		cmocka_unit_test(test_beside_writers),
