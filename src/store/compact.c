@@ -9,10 +9,15 @@
  */
 #include "store/state.h"
 
-/* At most so many spans (of 256 KiB) are emptied in one go. */
-#define COMPACT_SPANS 64
-/* Less waste than this is not worth a walk. */
+/*
+ * A go walks all files, so it empties many spans (of 256 KiB): of a large pool
+ * a quarter, or overwriting makes sparse ones faster than they go.
+ */
+#define COMPACT_SPANS_MIN 64
+#define COMPACT_SPANS_SHARE_BYTES (4 * 256 * KIB)
+/* Waste that is lived with: this much, and this share of what is held. */
 #define COMPACT_MIN_BYTES (2 * MIB)
+#define COMPACT_SLACK_SHARE 16
 
 bool store_wants_compaction(struct store *store)
 {
@@ -23,12 +28,20 @@ bool store_wants_compaction(struct store *store)
 	if (stats.held_bytes < stats.slot_bytes)
 		return false;
 	waste = stats.held_bytes - stats.slot_bytes;
-	return waste > COMPACT_MIN_BYTES && waste > stats.held_bytes / 8;
+	return waste > COMPACT_MIN_BYTES &&
+	       waste > stats.held_bytes / COMPACT_SLACK_SHARE;
 }
 
 bool store_compact_begin(struct store *store)
 {
-	return pool_compact_begin(store->pool, COMPACT_SPANS) > 0;
+	struct pool_stats stats;
+	uint64_t spans;
+
+	pool_stats(store->pool, &stats);
+	spans = stats.held_bytes / COMPACT_SPANS_SHARE_BYTES;
+	if (spans < COMPACT_SPANS_MIN)
+		spans = COMPACT_SPANS_MIN;
+	return pool_compact_begin(store->pool, (unsigned)spans) > 0;
 }
 
 void store_compact_end(struct store *store)

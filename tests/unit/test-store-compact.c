@@ -18,8 +18,9 @@ struct world {
 	uint64_t wrong;
 };
 
-/* A file of which most pages were punched out again. */
-static int up(void **state)
+/* A file of which pages were punched out again: all but one of @of, or, with
+ * @most, one of them alone. */
+static int up_punched(void **state, unsigned of, bool most)
 {
 	struct store_rig_options options = {.pool_kind = RIG_SPAN};
 	struct world *w = calloc(1, sizeof(*w));
@@ -37,7 +38,7 @@ static int up(void **state)
 				     &done),
 			 0);
 	for (unsigned i = 0; i < PAGES; i++) {
-		if (i % 8 == 3)
+		if ((i % of == 3) == most)
 			continue;
 		memset(w->model + i * PAGE_BYTES, 0, PAGE_BYTES);
 		assert_int_equal(store_punch(w->rig.store, w->rig.stream,
@@ -47,6 +48,16 @@ static int up(void **state)
 	}
 	*state = w;
 	return 0;
+}
+
+static int up(void **state)
+{
+	return up_punched(state, 8, true);
+}
+
+static int up_thin(void **state)
+{
+	return up_punched(state, 9, false);
 }
 
 static int down(void **state)
@@ -101,6 +112,22 @@ static void test_gives_memory_back(void **state)
 	assert_intact(w);
 	assert_int_equal(store_rig_attach(&w->rig), 0);
 	w->file = store_rig_file(&w->rig, 0);
+	assert_intact(w);
+}
+
+/* A tenth of the pool is worth it, a sixteenth is what may stay. */
+static void test_a_little_everywhere(void **state)
+{
+	struct world *w = *state;
+	struct pool_stats stats;
+
+	pool_stats(w->rig.pool, &stats);
+	assert_true(stats.held_bytes - stats.slot_bytes < stats.held_bytes / 8);
+	assert_true(store_wants_compaction(w->rig.store));
+	compact_all(&w->rig, w->rig.stream);
+	pool_stats(w->rig.pool, &stats);
+	assert_true(stats.held_bytes - stats.slot_bytes <=
+		    stats.held_bytes / 16);
 	assert_intact(w);
 }
 
@@ -162,6 +189,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_gives_memory_back),
+		cmocka_unit_test_setup_teardown(test_a_little_everywhere,
+						up_thin, down),
 		TEST(test_age_and_mark_stay),
 		TEST(test_against_a_writer),
 	};
