@@ -116,6 +116,8 @@ void backing_stats(struct backing *b, struct backing_stats *ret)
 		.write_bytes = counted(b, COUNT_WRITE_BYTES),
 		.read_errors = counted(b, COUNT_READ_ERRORS),
 		.write_errors = counted(b, COUNT_WRITE_ERRORS),
+		.damaged = atomic_load_explicit(&b->bad_segments,
+						memory_order_relaxed),
 		.checksum_errors = counted(b, COUNT_CHECKSUM_ERRORS),
 	};
 	add_segments(b, ret);

@@ -139,7 +139,8 @@ void backing_flush(struct backing *backing);
 /* Call done() for what has been written; with @wait for at least one chunk if
  * any is in flight. Gives how many chunks are still in flight. */
 unsigned backing_reap(struct backing *backing, bool wait);
-/* Start again after it was stopped; the error budget is full again. */
+/* Start again after it was stopped; the error budget is full again, and what
+ * was found damaged may be well. */
 void backing_resume(struct backing *backing);
 /* The disk may have room again: the next put tries. By itself that happens when
  * its file system has more room, and every ten seconds. */
@@ -236,6 +237,7 @@ struct backing_stats {
 	uint64_t segments, segments_reused;
 	uint64_t reads, read_bytes, writes, write_bytes; /* since start */
 	uint64_t read_errors, write_errors, checksum_errors;
+	uint32_t damaged; /* segments in which something could not be read */
 };
 void backing_stats(struct backing *backing, struct backing_stats *ret);
 /* A word for it: none, active, full, stopped. */

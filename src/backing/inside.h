@@ -48,8 +48,9 @@ struct segment {
 	_Atomic uint64_t count;    /* COUNT_* */
 	uint32_t record;           /* RECORD_NONE: free. LOCK_BACKING */
 	bool used_before;
-	bool barren;  /* nothing has been written to it in this life */
-	bool damaged; /* a visit could not read all of it; the writer's */
+	bool barren;      /* nothing has been written to it in this life */
+	bool damaged;     /* a visit could not read all of it; the writer's */
+	_Atomic bool bad; /* whoever read it could not; counted */
 };
 
 /* The word `count`: live units, live extents, pins. */
@@ -146,6 +147,7 @@ struct backing {
 	_Atomic unsigned failures; /* from FAILURES_MAX on it is stopped */
 	_Atomic bool full;         /* the last try found no room */
 
+	_Atomic uint32_t bad_segments;
 	_Atomic uint64_t counter[COUNTER_NR];
 };
 
@@ -240,6 +242,8 @@ bool segment_try_pin(struct backing *b, uint32_t segment);
 void segment_hold(struct backing *b, uint32_t segment, unsigned kind);
 /* A write found the disk full: no further try until there is more room. */
 void segment_no_room(struct backing *b);
+/* Something in it could not be read; that is over. */
+void segment_is_bad(struct backing *b, uint32_t segment, bool bad);
 /* The file ends behind the last segment in use. */
 void segments_cut_locked(struct backing *b) REQUIRES(b->lock);
 

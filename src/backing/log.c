@@ -385,6 +385,8 @@ unsigned backing_reap(struct backing *b, bool wait)
 void backing_resume(struct backing *b)
 {
 	atomic_store_explicit(&b->failures, 0, memory_order_relaxed);
+	for (uint32_t ix = 0; ix < segments_end(b); ix++)
+		segment_is_bad(b, ix, false);
 	backing_try_full(b);
 }
 

@@ -102,6 +102,7 @@ static int why_not(struct backing *b, const struct extent_ref *ref,
 	if (sequence_of(b, extent_place(ref->extent).segment) != ref->sequence)
 		return -ESTALE;
 	backing_count(b, counter, 1);
+	segment_is_bad(b, extent_place(ref->extent).segment, true);
 	return -EIO;
 }
 

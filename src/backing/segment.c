@@ -78,6 +78,7 @@ static void begin_life(struct backing *b, uint32_t ix) REQUIRES(b->lock)
 		backing_count(b, COUNT_REUSED, 1);
 	seg->used_before = true;
 	seg->damaged = false;
+	segment_is_bad(b, ix, false);
 	seg->barren = true;
 }
 
@@ -147,6 +148,20 @@ int segment_open(struct backing *b, uint32_t *ret_segment)
 	return 0;
 }
 
+void segment_is_bad(struct backing *b, uint32_t segment, bool bad)
+{
+	_Atomic bool *now = &segment_at(b, segment)->bad;
+
+	if (atomic_exchange_explicit(now, bad, memory_order_relaxed) == bad)
+		return;
+	if (bad)
+		atomic_fetch_add_explicit(&b->bad_segments, 1,
+					  memory_order_relaxed);
+	else
+		atomic_fetch_sub_explicit(&b->bad_segments, 1,
+					  memory_order_relaxed);
+}
+
 void segments_cut_locked(struct backing *b)
 {
 	uint32_t end = segments_end(b);
@@ -175,6 +190,7 @@ static void retire(struct backing *b, uint32_t ix)
 		atomic_load_explicit(&record->kinds, memory_order_relaxed);
 
 	atomic_store_explicit(&seg->sequence, 0, memory_order_release);
+	segment_is_bad(b, ix, false);
 	atomic_store_explicit(&record->sequence, 0, memory_order_release);
 	file_punch(b, ix);
 	drop_kinds(b, kinds);

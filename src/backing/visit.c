@@ -191,6 +191,7 @@ int backing_segment_visit(struct backing *b, uint32_t segment,
 		window_down(&w);
 		r = w.err;
 		segment_at(b, segment)->damaged = r < 0;
+		segment_is_bad(b, segment, r < 0);
 	}
 	segment_sub(b, segment, COUNT_PIN);
 	return r;

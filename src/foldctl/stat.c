@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROUP_KEYS_MAX 24
+#define GROUP_KEYS_MAX 28
 
 struct line {
 	const char *label;
@@ -102,6 +102,10 @@ static const struct group {
 		 {"that is limited", "writeback_limit_enable", NULL},
 		 {"bytes a day", "writeback_limit_daily", NULL},
 		 {"failures", "spill_errors", NULL},
+		 {"segments with unreadable pages", "spill_damaged", NULL},
+		 {"pages lost (given up)", "lost_pages", NULL},
+		 {"last check of data", "spill_check", NULL},
+		 {"what it could not read", "unreadable", NULL},
 	 }},
 	{"Failures",
 	 NULL,

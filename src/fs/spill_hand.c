@@ -186,8 +186,7 @@ static int go_on(const struct fetch *fetch)
 	return !fetch->ends && gives_way(s) ? -EBUSY : 0;
 }
 
-/* The first held page from @page on; holes may be wide. */
-static uint64_t next_held(struct store *store, struct file file, uint64_t page)
+uint64_t spill_next_held(struct store *store, struct file file, uint64_t page)
 {
 	uint64_t offset;
 
@@ -203,7 +202,7 @@ static bool fetch_body(void *arg, struct file file)
 	struct fetch *fetch = arg;
 	struct spill_scanned scanned;
 	struct store *store = fetch->spiller->fs->engine.store;
-	uint64_t page = next_held(store, file, fetch->first_page);
+	uint64_t page = spill_next_held(store, file, fetch->first_page);
 
 	while (page < fetch->end_page && fetch->err != -ENOSPC) {
 		uint64_t left = fetch->end_page - page;
@@ -220,7 +219,7 @@ static bool fetch_body(void *arg, struct file file)
 				     &scanned);
 		if (r || scanned.unreadable)
 			fetch->err = r ? r : -EIO;
-		page = next_held(store, file, end);
+		page = spill_next_held(store, file, end);
 	}
 	return fetch->err != -ENOSPC;
 }

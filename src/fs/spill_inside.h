@@ -23,7 +23,8 @@ struct spiller {
 	_Atomic bool detaching;        /* no page goes out */
 	_Atomic bool crowded_out;      /* a writer called it off */
 	_Atomic uint64_t detach_pages; /* spilled when it began */
-	_Atomic bool nudged;           /* woken since the last look */
+	_Atomic bool scrub_stop;
+	_Atomic bool nudged; /* woken since the last look */
 	_Atomic unsigned waiters;
 	_Atomic unsigned high, low; /* percent */
 	_Atomic unsigned batch;     /* pages in flight, by hand */
@@ -49,6 +50,7 @@ struct spiller {
 	/* spiller_claim() */
 	unsigned mount_orders GUARDED_BY(lock);
 	bool file_order GUARDED_BY(lock);
+	struct spill_scrub scrub GUARDED_BY(lock);
 	/* What was last done by hand. */
 	bool was_idle GUARDED_BY(lock);
 	uint64_t idle_seconds GUARDED_BY(lock);
@@ -74,6 +76,10 @@ void spill_backing_stats(struct spiller *spiller, struct backing_stats *ret);
 void spill_unstick(struct spiller *spiller);
 /* Something has ended: whoever waits looks again. */
 void spill_turn(struct spiller *spiller, bool good);
+
+/* The first held page of @file from @page on (holes may be wide); UINT64_MAX:
+ * none. */
+uint64_t spill_next_held(struct store *store, struct file file, uint64_t page);
 
 /* --- spill_sweep.c --- */
 

@@ -137,6 +137,8 @@ int spill_knob(struct fs *fs, enum ctl_key key, const char *value)
 	case CTL_spill_state:
 		return strcmp(value, "active") == 0 ? spiller_resume(s)
 						    : -EINVAL;
+	case CTL_spill_check:
+		return spiller_scrub(s, value);
 	case CTL_spill_size:
 		return set_size(s, value);
 	case CTL_spill_high:
@@ -184,6 +186,8 @@ static void put_numbers(const struct spiller_info *info,
 	v->number[CTL_brought_back_pages] = stats->brought_back_pages;
 	v->number[CTL_spill_errors] =
 		b->read_errors + b->write_errors + b->checksum_errors;
+	v->number[CTL_spill_damaged] = b->damaged;
+	v->number[CTL_lost_pages] = stats->lost_pages;
 	v->number[CTL_spill_sweeps] = info->sweeps;
 	v->number[CTL_spill_waits] = info->waits;
 	v->number[CTL_promote] = info->promote;
@@ -196,6 +200,7 @@ static void put_numbers(const struct spiller_info *info,
 static int put_texts(const struct spiller_info *info, struct ctl_values *v)
 {
 	char idle[32] = "none", written[64] = "none";
+	char scrub[SPILL_SCRUB_MAX], found[SPILL_FOUND_MAX];
 
 	if (info->was_idle && info->idle_seconds)
 		snprintf(idle, sizeof(idle), "%" PRIu64, info->idle_seconds);
@@ -208,8 +213,14 @@ static int put_texts(const struct spiller_info *info, struct ctl_values *v)
 	v->text[CTL_spill_state] = heap_strdup(info->state);
 	v->text[CTL_idle] = heap_strdup(idle);
 	v->text[CTL_writeback] = heap_strdup(written);
+	spill_scrub_text(&info->scrub, scrub);
+	spill_found_text(&info->scrub, found);
+	v->text[CTL_spill_check] = heap_strdup(scrub);
+	v->text[CTL_unreadable] = heap_strdup(found);
 	return v->text[CTL_spill] && v->text[CTL_spill_state] &&
-			       v->text[CTL_idle] && v->text[CTL_writeback]
+			       v->text[CTL_idle] && v->text[CTL_writeback] &&
+			       v->text[CTL_spill_check] &&
+			       v->text[CTL_unreadable]
 		       ? 0
 		       : -ENOMEM;
 }

@@ -134,5 +134,6 @@ void spiller_info(struct spiller *s, struct spiller_info *ret)
 	ret->idle_seconds = s->idle_seconds;
 	ret->written = s->written;
 	ret->written_pages = s->written_pages;
+	ret->scrub = s->scrub;
 	lock_drop(&s->lock);
 }

@@ -74,6 +74,11 @@ int spiller_move(struct spiller *spiller, struct file file, bool out,
 
 /* --- knobs: any thread --- */
 
+/* "read": begin to read all that is on disk, and note what cannot be read;
+ * "give_up": such pages are lost then (EIO until they are overwritten), and the
+ * file can go; "stop". -EINVAL, -ENODEV, -ENOMEM; -EBUSY: it is being read. */
+int spiller_scrub(struct spiller *spiller, const char *word) MUST_CHECK;
+
 /* After too many errors; also calls a detach off. -ENODEV. */
 int spiller_resume(struct spiller *spiller) MUST_CHECK;
 /* -ERANGE: low is not below high. */
@@ -94,6 +99,34 @@ void spiller_set_limit_daily(struct spiller *spiller, uint64_t bytes);
 
 #define SPILL_STATE_MAX 32
 
+/* How the reading of all that is on disk stands; pages that it found. */
+#define SPILL_FOUND_MOST 64u
+enum spill_scrub_state {
+	SPILL_SCRUB_NEVER,
+	SPILL_SCRUB_RUNS,
+	SPILL_SCRUB_DONE,
+	SPILL_SCRUB_STOPPED,
+};
+struct spill_scrub {
+	enum spill_scrub_state state;
+	bool give_up;
+	uint64_t all, pages; /* when it began; looked at so far */
+	uint64_t unreadable;
+	unsigned n_found;
+	struct spill_found {
+		uint32_t ix;
+		uint64_t first, last;
+	} found[SPILL_FOUND_MOST];
+};
+/* "reading 37%", "done 12 pages, 0 unreadable"; and "12:0-7 13:5-5" of inodes
+ * and pages, or "none". */
+#define SPILL_SCRUB_MAX 96
+#define SPILL_FOUND_MAX (SPILL_FOUND_MOST * 56)
+void spill_scrub_text(const struct spill_scrub *scrub,
+		      char text[SPILL_SCRUB_MAX]);
+void spill_found_text(const struct spill_scrub *scrub,
+		      char text[SPILL_FOUND_MAX]);
+
 struct spiller_info {
 	char state[SPILL_STATE_MAX];
 	char *path;          /* heap_alloc()ed; NULL: no file, or no memory */
@@ -107,6 +140,7 @@ struct spiller_info {
 	uint64_t idle_seconds;
 	const char *written; /* by hand, last; NULL: nothing */
 	uint64_t written_pages;
+	struct spill_scrub scrub;
 	struct backing_stats backing;
 };
 void spiller_info(struct spiller *spiller, struct spiller_info *ret);

@@ -110,7 +110,10 @@ int fetch_decode(struct store *store, struct stream *stream,
 
 	if (err) {
 		store_count(store, stream->row, COUNT_READ_ERRORS, 1);
-		log_limited(LOG_AT_ERROR, "a stored page cannot be decoded");
+		/* Of one on disk that was said when it was read. */
+		if (!from->spilled || !from->err)
+			log_limited(LOG_AT_ERROR,
+				    "a stored page cannot be decoded");
 		return -EIO;
 	}
 	memset(page + from->length, 0, PAGE_BYTES - from->length);

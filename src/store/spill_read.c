@@ -7,8 +7,10 @@
  * or the backing says that they are gone. The object goes in only for the very
  * same extent: an equal word may stand for a later one of the same place.
  */
+#include "base/log.h"
 #include "store/state.h"
 #include <errno.h>
+#include <inttypes.h>
 
 /* Less free room than this is left to those who write. */
 #define PROMOTE_ROOM_BYTES (UINT64_C(1) << 20)
@@ -36,8 +38,14 @@ void spill_take_view(struct store *store, struct file file, uint64_t page,
 	if (!err && !is_of(view, file, page, from->word))
 		err = -EIO;
 	from->err = err;
-	if (err)
+	if (err) {
+		log_limited(LOG_AT_ERROR,
+			    "inode %" PRIu32 ", page %" PRIu64
+			    ": cannot be read from the backing file (foldctl "
+			    "check --data says which files have such pages)",
+			    file.ix, page);
 		return;
+	}
 	from->data = view->data;
 	from->n_bytes = view->n_bytes;
 	from->set = tag_set(view->tag);

@@ -146,3 +146,8 @@ bool tree_with_file(struct tree *t, unsigned row, uint32_t ix,
 	unpin(t, row, &p);
 	return true;
 }
+
+uint32_t tree_files_end(const struct tree *t)
+{
+	return table_end(t->arena, TABLE_INODES);
+}

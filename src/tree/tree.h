@@ -207,6 +207,9 @@ void tree_each_file(struct tree *tree, unsigned row,
 bool tree_with_file(struct tree *tree, unsigned row, uint32_t ix,
 		    void (*call)(void *arg, struct file file), void *arg);
 
+/* One past the highest number that a file has or had. */
+uint32_t tree_files_end(const struct tree *tree);
+
 /*
  * Walk all state, the store's too: 0, or -EUCLEAN and what is wrong in @faults.
  * Nobody else may be in tree, store or pool; walks may stand at a body. Both
