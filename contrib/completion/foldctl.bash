@@ -20,7 +20,7 @@ _foldctl_options() {
 	metrics) echo "--textfile --prometheus" ;;
 	explain) echo "$_foldctl_table" ;;
 	collect-info) ;;
-	check) echo "--json" ;;
+	check) echo "--data --give-up --json" ;;
 	stop) echo "--lazy --dead" ;;
 	swap) # by what is behind it
 		case " ${COMP_WORDS[*]} " in

@@ -85,6 +85,8 @@ __foldctl_offer metrics -l textfile -r -F -d 'Into a file'
 __foldctl_offer metrics -s p -l prometheus -d 'Older format'
 __foldctl_offer explain -a '(__foldctl_keys)'
 __foldctl_offer collect-info -F
+__foldctl_offer check -s d -l data -d 'Read what is in the backing file'
+__foldctl_offer check -l give-up -d 'And give up what cannot be read'
 __foldctl_offer stop -s l -l lazy -d 'Out of view at once'
 __foldctl_offer stop -s d -l dead -d 'Clear away a dead mount'
 __foldctl_offer swap -a 'on off status'

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * foldctl check: has the daemon walk all of its state, and prints what does
- * not add up.
+ * not add up; or (check_data.c) read what is in the backing file.
  *
  * The daemon is asked to greet first, so that one which hangs is told within
  * the usual time from one that checks.
  */
+#include "foldctl/check_data.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
 #include <errno.h>
@@ -17,6 +18,8 @@
 /* Between two looks at the clock, and before anything is said. */
 #define STEP_MS 200
 #define SILENT_MS 1000
+/* An option without a letter. */
+#define GIVE_UP 1001
 
 /* As client_receive(), telling how long it takes. */
 static int wait_for_answer(struct client *client, const struct mount *mount,
@@ -119,33 +122,45 @@ static int check(struct context *ctx, const struct mount *mount, bool json)
 int verb_check(struct context *ctx, int argc, char **argv)
 {
 	static const struct option longs[] = {
+		{"data", no_argument, NULL, 'd'},
+		{"give-up", no_argument, NULL, GIVE_UP},
 		{"json", no_argument, NULL, 'J'},
 		CONTEXT_OPTIONS,
 		{0},
 	};
 	static const struct verb_help help = {
+		" -d, --data           read all that is in the backing file "
+		"instead\n"
+		"     --give-up        and give up what cannot be read\n"
 		" -J, --json           the daemon's answer, as it is\n"
 		"     (a check may take 300 seconds where --timeout is not "
 		"given)\n",
 		NULL};
 	const struct mount *mount;
-	bool json = false;
+	struct check_data data = {0};
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "J" CONTEXT_SHORT, longs, NULL)) !=
+	while ((c = getopt_long(argc, argv, "dJ" CONTEXT_SHORT, longs, NULL)) !=
 	       -1) {
-		if (c == 'J') {
-			json = true;
-			continue;
-		}
-		code = context_option(ctx, c, optarg, &help);
+		code = CONTEXT_GO_ON;
+		if (c == 'J')
+			data.json = true;
+		else if (c == 'd')
+			data.wanted = true;
+		else if (c == GIVE_UP)
+			data.give_up = true;
+		else
+			code = context_option(ctx, c, optarg, &help);
 		if (code != CONTEXT_GO_ON)
 			return code;
 	}
+	if (data.give_up && !data.wanted)
+		return context_usage(ctx, "--give-up belongs to --data");
 	code = context_take_mount(ctx, argc, argv, &mount);
 	if (code != EXIT_DONE)
 		return code;
 	if (optind < argc)
 		return context_usage(ctx, "one mount at a time");
-	return check(ctx, mount, json);
+	return data.wanted ? check_data(ctx, mount, &data)
+			   : check(ctx, mount, data.json);
 }

@@ -46,7 +46,9 @@ const struct table_column list_columns[] = {
 	[WORKERS] = {"WORKERS", TABLE_NUMBER, false, "threads that serve"},
 	[CODEC] = {"CODEC", TABLE_TEXT, false, "codec of new data"},
 	[STATE] = {"STATE", TABLE_TEXT, false,
-		   "ok, dead (daemon gone), silent (does not answer), "
+		   "ok; of the backing file: stopped (after errors), damaged "
+		   "(pages that cannot be read), full, detaching; lost (pages "
+		   "given up); dead (daemon gone), silent (does not answer), "
 		   "refused (not told to you), unknown (no socket)"},
 	[LIMIT] = {"LIMIT", TABLE_BYTES, true, "most RAM it may take"},
 	[FILES] = {"FILES", TABLE_NUMBER, true, "inodes in use"},
@@ -86,11 +88,29 @@ static json_t *hear(struct asked *asked)
 	return answer;
 }
 
-static const char *state_of(int error)
+/* Of a daemon that answers: the worst first. */
+static const char *health_of(const json_t *stats)
+{
+	const char *spill = answer_text(stats, "spill_state");
+
+	if (spill && strcmp(spill, "stopped") == 0)
+		return "stopped";
+	if (answer_number(stats, "spill_damaged"))
+		return "damaged";
+	if (answer_number(stats, "lost_pages"))
+		return "lost";
+	if (spill && strcmp(spill, "full") == 0)
+		return "full";
+	if (spill && strncmp(spill, "detaching", 9) == 0)
+		return "detaching";
+	return "ok";
+}
+
+static const char *state_of(int error, const json_t *stats)
 {
 	switch (-error) {
 	case 0:
-		return "ok";
+		return health_of(stats);
 	case ECONNREFUSED:
 		return "dead";
 	case EREMOTEIO:
@@ -103,9 +123,14 @@ static const char *state_of(int error)
 	return "unknown";
 }
 
-static const char *color_of(int error)
+static const char *color_of(const char *state)
 {
-	return error == 0 ? "green" : error == -ECONNREFUSED ? "red" : "yellow";
+	static const char *const bad[] = {"dead", "stopped", "damaged", "lost"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		if (strcmp(state, bad[i]) == 0)
+			return "red";
+	return strcmp(state, "ok") == 0 ? "green" : "yellow";
 }
 
 static void add_numbers(struct table *t, const json_t *stats)
@@ -130,16 +155,18 @@ static void add_row(struct table *t, const struct mount *mount,
 		    struct asked *asked)
 {
 	json_t *answer = hear(asked);
+	const json_t *stats = json_object_get(answer, "stats");
+	const char *state = state_of(asked->error, stats);
 
 	table_row(t);
 	table_text(t, MOUNT, mount->point);
 	table_number(t, ID, mount->id);
 	table_text(t, SOURCE, mount->source);
 	table_text(t, OPTIONS, mount->options);
-	table_text(t, STATE, state_of(asked->error));
-	table_color(t, STATE, color_of(asked->error));
+	table_text(t, STATE, state);
+	table_color(t, STATE, color_of(state));
 	if (answer)
-		add_numbers(t, json_object_get(answer, "stats"));
+		add_numbers(t, stats);
 	json_decref(answer);
 }
 
