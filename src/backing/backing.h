@@ -182,6 +182,28 @@ bool backing_is_in(const struct backing *backing, const struct extent_ref *ref,
 int backing_verify(struct backing *backing, const struct extent_ref *ref,
 		   void *bytes, struct extent_view *ret_view) MUST_CHECK;
 
+/* Blocks that were read ahead, all of one life of one segment (@n_bytes: of one
+ * or more neighbours). */
+struct backing_blocks {
+	uint64_t offset;
+	uint64_t sequence;
+	size_t n_bytes; /* 0: they could not be read */
+	char *bytes;    /* page-aligned */
+	void *owner;    /* whoever wanted them */
+};
+/* Where to read for @ref. */
+struct backing_blocks backing_blocks_of(const struct backing *backing,
+					const struct extent_ref *ref);
+/* The same together with @blocks, if it lies in them or right behind: true. */
+bool backing_blocks_grow(const struct backing *backing,
+			 const struct extent_ref *ref,
+			 struct backing_blocks *blocks) MUST_CHECK;
+/* The extent out of blocks that were read. False: it is not in them, or it is
+ * not right: backing_read() tells. Once only: it may be decrypted in place. */
+bool backing_find(struct backing *backing, const struct extent_ref *ref,
+		  const struct backing_blocks *blocks,
+		  struct extent_view *ret_view) MUST_CHECK;
+
 /* Nobody refers to it any more. An emptied segment is punched and used again.
  * Lock-free but for the last of a segment. Cannot fail. */
 void backing_free(struct backing *backing, struct extent extent);

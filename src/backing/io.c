@@ -79,9 +79,15 @@ bool io_reap(struct io *io, bool wait, unsigned *ret_slot, int *ret_result)
 	return true;
 }
 
-int io_read_all(int fd, void *buf, size_t n_bytes, uint64_t offset)
+int io_was_read(uint64_t offset, void *buf, size_t n_bytes)
 {
 	const struct io_faults *f = faults();
+
+	return f && f->read ? f->read(f->arg, offset, buf, n_bytes) : 0;
+}
+
+int io_read_all(int fd, void *buf, size_t n_bytes, uint64_t offset)
+{
 	size_t done = 0;
 
 	while (done < n_bytes) {
@@ -95,7 +101,7 @@ int io_read_all(int fd, void *buf, size_t n_bytes, uint64_t offset)
 		if (r > 0)
 			done += (size_t)r;
 	}
-	return f && f->read ? f->read(f->arg, offset, buf, n_bytes) : 0;
+	return io_was_read(offset, buf, n_bytes);
 }
 
 int io_write_all(const struct io_write *w)

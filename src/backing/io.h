@@ -61,6 +61,8 @@ bool io_reap(struct io *io, bool wait, unsigned *ret_slot, int *ret_result);
 
 /* All of it or -errno; -EIO: the file ends before. */
 int io_read_all(int fd, void *buf, size_t n_bytes, uint64_t offset) MUST_CHECK;
+/* What a test makes of @n_bytes that were read otherwise. */
+int io_was_read(uint64_t offset, void *buf, size_t n_bytes) MUST_CHECK;
 int io_write_all(const struct io_write *w) MUST_CHECK;
 /* Room on the disk; -EOPNOTSUPP: its file system does not know of that. */
 int io_reserve(int fd, uint64_t offset, uint64_t n_bytes) MUST_CHECK;

@@ -124,6 +124,46 @@ int backing_verify(struct backing *b, const struct extent_ref *ref, void *bytes,
 	return why_not(b, ref, COUNT_CHECKSUM_ERRORS);
 }
 
+struct backing_blocks backing_blocks_of(const struct backing *b,
+					const struct extent_ref *ref)
+{
+	struct backing_blocks blocks = {.sequence = ref->sequence};
+	size_t skip;
+	int fd;
+
+	backing_where(b, ref, &fd, &blocks.offset, &blocks.n_bytes, &skip);
+	return blocks;
+}
+
+bool backing_blocks_grow(const struct backing *b, const struct extent_ref *ref,
+			 struct backing_blocks *blocks)
+{
+	struct backing_blocks more = backing_blocks_of(b, ref);
+	uint64_t end = blocks->offset + blocks->n_bytes;
+	uint64_t more_end = more.offset + more.n_bytes;
+
+	if (more.sequence != blocks->sequence || more.offset < blocks->offset ||
+	    more.offset > end)
+		return false;
+	if (more_end > end)
+		blocks->n_bytes = more_end - blocks->offset;
+	return true;
+}
+
+bool backing_find(struct backing *b, const struct extent_ref *ref,
+		  const struct backing_blocks *blocks,
+		  struct extent_view *ret_view)
+{
+	struct backing_blocks its = backing_blocks_of(b, ref);
+
+	return its.sequence == blocks->sequence &&
+	       its.offset >= blocks->offset &&
+	       its.offset + its.n_bytes <= blocks->offset + blocks->n_bytes &&
+	       backing_is_in(b, ref,
+			     blocks->bytes + (its.offset - blocks->offset),
+			     ret_view);
+}
+
 static int read_and_verify(struct backing *b, const struct extent_ref *ref,
 			   void *buf, struct extent_view *ret_view)
 {
