@@ -171,7 +171,7 @@ static void read_part(void *arg, void *with, unsigned part)
 	if (to > read->end)
 		to = read->end;
 	err = read_range(read->store, with, read->file, from,
-			 read->dst + (from - read->offset), to - from);
+			 read->dst + (from - read->offset), to - from, NULL);
 	if (err)
 		atomic_store_explicit(&read->err, err, memory_order_relaxed);
 }

@@ -85,19 +85,21 @@ static int decode_one(struct store *store, struct stream *stream,
 
 /* Those on disk, in the file's order. */
 static int decode_spilled(struct store *store, struct stream *stream,
-			  struct file file, struct pass *pass)
+			  struct file file, struct pass *pass,
+			  const struct store_ahead *ahead)
 {
 	struct spill_run run = {.n = 0};
 
 	for (unsigned i = 0; i < pass->pages; i++) {
 		struct fetched *content = &pass->page[i];
 		uint64_t page = pass->first + i;
-		int err;
+		int err = 0;
 
 		if (!content->spilled)
 			continue;
-		err = spill_load_run(store, stream, file, page, content,
-				     pass->pages - i, &run);
+		if (!spill_load_ahead(store, file, page, ahead, content))
+			err = spill_load_run(store, stream, file, page, content,
+					     pass->pages - i, &run);
 		if (!err)
 			err = decode_one(store, stream, pass, i);
 		if (err)
@@ -109,7 +111,8 @@ static int decode_spilled(struct store *store, struct stream *stream,
 
 /* -ESTALE: a page went from where it was; all is to be looked at again. */
 static int decode_all(struct store *store, struct stream *stream,
-		      struct file file, struct pass *pass)
+		      struct file file, struct pass *pass,
+		      const struct store_ahead *ahead)
 {
 	bool spilled = false;
 
@@ -124,7 +127,7 @@ static int decode_all(struct store *store, struct stream *stream,
 		if (err)
 			return err;
 	}
-	return spilled ? decode_spilled(store, stream, file, pass) : 0;
+	return spilled ? decode_spilled(store, stream, file, pass, ahead) : 0;
 }
 
 /* As much as one pass can take of @n bytes at @offset. */
@@ -145,7 +148,8 @@ static void pass_plan(struct pass *pass, uint64_t offset, char *dst, size_t n)
 }
 
 int read_range(struct store *store, struct stream *stream, struct file file,
-	       uint64_t offset, char *dst, size_t n)
+	       uint64_t offset, char *dst, size_t n,
+	       const struct store_ahead *ahead)
 {
 	struct pass pass;
 	size_t done;
@@ -155,7 +159,7 @@ int read_range(struct store *store, struct stream *stream, struct file file,
 		pass_plan(&pass, offset + done, dst + done, n - done);
 		do {
 			copy_out(store, stream, file, &pass);
-			err = decode_all(store, stream, file, &pass);
+			err = decode_all(store, stream, file, &pass, ahead);
 		} while (err == -ESTALE);
 		if (err)
 			return err;
@@ -164,8 +168,9 @@ int read_range(struct store *store, struct stream *stream, struct file file,
 	return 0;
 }
 
-int store_read(struct store *store, struct stream *stream, struct file file,
-	       uint64_t offset, void *buf, size_t n, size_t *ret_n)
+int store_read_ahead(struct store *store, struct stream *stream,
+		     struct file file, uint64_t offset, void *buf, size_t n,
+		     const struct store_ahead *ahead, size_t *ret_n)
 {
 	uint64_t size =
 		atomic_load_explicit(&file.body->size, memory_order_acquire);
@@ -175,11 +180,18 @@ int store_read(struct store *store, struct stream *stream, struct file file,
 		n = 0;
 	else if (n > size - offset)
 		n = size - offset;
-	if (!parts_read(store, stream, file, offset, buf, n, &err))
-		err = read_range(store, stream, file, offset, buf, n);
+	if (ahead || !parts_read(store, stream, file, offset, buf, n, &err))
+		err = read_range(store, stream, file, offset, buf, n, ahead);
 	if (err)
 		return err;
 	store_count(store, stream->row, COUNT_BYTES_READ, (int64_t)n);
 	*ret_n = n;
 	return 0;
+}
+
+int store_read(struct store *store, struct stream *stream, struct file file,
+	       uint64_t offset, void *buf, size_t n, size_t *ret_n)
+{
+	return store_read_ahead(store, stream, file, offset, buf, n, NULL,
+				ret_n);
 }

@@ -120,6 +120,17 @@ static bool is_in(const struct spill_run *run, uint64_t offset, size_t n)
 	return offset >= run->offset && offset + n <= run->offset + run->n;
 }
 
+bool spill_load_ahead(struct store *store, struct file file, uint64_t page,
+		      const struct store_ahead *ahead, struct fetched *from)
+{
+	struct extent_view view;
+
+	if (!ahead_find(store, ahead, &from->ref, &view))
+		return false;
+	spill_take_view(store, file, page, 0, &view, from);
+	return true;
+}
+
 int spill_load_run(struct store *store, struct stream *stream, struct file file,
 		   uint64_t page, struct fetched *from, unsigned n,
 		   struct spill_run *run)

@@ -211,9 +211,10 @@ unsigned run_write(struct store *store, struct stream *stream, struct file file,
 
 /* --- read.c --- */
 
-/* As store_read(), below the file's size and in this thread. */
+/* As store_read_ahead(), below the file's size and in this thread. */
 int read_range(struct store *store, struct stream *stream, struct file file,
-	       uint64_t offset, char *dst, size_t n) MUST_CHECK;
+	       uint64_t offset, char *dst, size_t n,
+	       const struct store_ahead *ahead) MUST_CHECK;
 
 /* --- parts.c: large requests in several threads --- */
 
@@ -257,6 +258,14 @@ int page_trim(struct store *store, struct stream *stream,
 int page_trim_before(struct store *store, struct stream *stream,
 		     struct file file, uint64_t first) MUST_CHECK;
 
+/* --- ahead.c --- */
+
+/* The extent out of what was read ahead (NULL: nothing was), verified. False:
+ * it is not there. */
+bool ahead_find(struct store *store, const struct store_ahead *ahead,
+		const struct extent_ref *ref,
+		struct extent_view *ret_view) MUST_CHECK;
+
 /* --- spill.c --- */
 void spill_fini(struct store *store);
 
@@ -291,6 +300,10 @@ struct spill_run {
 int spill_load_run(struct store *store, struct stream *stream, struct file file,
 		   uint64_t page, struct fetched *from, unsigned n,
 		   struct spill_run *run) MUST_CHECK;
+/* As spill_load() out of what was read ahead; false: it is not there. */
+bool spill_load_ahead(struct store *store, struct file file, uint64_t page,
+		      const struct store_ahead *ahead,
+		      struct fetched *from) MUST_CHECK;
 /* What was loaded becomes an object in RAM. -ENOSPC; -EAGAIN: the page is not
  * what it was. @row: of a stream held, or TALLY_SHARED_ROW. */
 int spill_return(struct store *store, unsigned row, struct file file,

@@ -20,6 +20,7 @@
 #define SRC_STORE_STORE_H
 
 #include "arena/arena.h"
+#include "backing/backing.h"
 #include "base/compiler.h"
 #include "base/faults.h"
 #include "codec/stream.h"
@@ -58,6 +59,24 @@ void store_share(struct store *store, struct share *share);
  */
 int store_read(struct store *store, struct stream *stream, struct file file,
 	       uint64_t offset, void *buf, size_t n, size_t *ret_n) MUST_CHECK;
+
+/*
+ * The same for somebody who does not wait for the disk: what it will need is
+ * listed, to be read by a backing_reader, and then handed in. What is missing
+ * by then is waited for after all.
+ */
+struct store_ahead {
+	const struct backing_blocks *blocks;
+	unsigned n;
+};
+/* How many of @blocks, at most @most: no more than one a page. 0: nothing that
+ * would be read is on disk. Nothing is touched. */
+unsigned store_plan_read(struct store *store, struct file file, uint64_t offset,
+			 size_t n, struct backing_blocks *blocks,
+			 unsigned most) MUST_CHECK;
+int store_read_ahead(struct store *store, struct stream *stream,
+		     struct file file, uint64_t offset, void *buf, size_t n,
+		     const struct store_ahead *ahead, size_t *ret_n) MUST_CHECK;
 
 /*
  * Write @n bytes; the file grows if they end beyond its size. On an error
