@@ -3,13 +3,15 @@
 #include "fs/io.h"
 #include "base/clock.h"
 #include "fs/ops.h"
+#include "fs/parking.h"
 #include "fs/reply.h"
 #include "fs/room.h"
 #include "fs/spiller.h"
 #include <errno.h>
 
 static int read_file(struct worker *w, uint64_t node,
-		     const struct fuse_read_in *in, size_t *ret_n)
+		     const struct fuse_read_in *in,
+		     const struct store_ahead *ahead, size_t *ret_n)
 {
 	struct engine *e = &w->fs->engine;
 	struct stream *stream;
@@ -27,29 +29,53 @@ static int read_file(struct worker *w, uint64_t node,
 	stream = stream_get(e->streams, w->slot);
 	if (!stream)
 		return -EIO;
-	r = store_read(e->store, stream, file, in->offset, w->out, n, ret_n);
+	r = store_read_ahead(e->store, stream, file, in->offset, w->out, n,
+			     ahead, ret_n);
 	stream_put(e->streams, stream);
 	if (!r)
 		op_did_read(w->fs, node);
 	return r;
 }
 
-void io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
+static void answer_read(struct worker *w, uint64_t unique, int r, size_t done)
 {
-	const struct fuse_read_in *in = (const void *)(head + 1);
-	size_t done = 0;
-	int r = -EINVAL;
-
-	if (n >= sizeof(*head) + sizeof(*in))
-		r = read_file(w, head->nodeid, in, &done);
 	count(w, COUNT_READS, 1);
 	if (r) {
 		count(w, COUNT_FAILED_READS, 1);
-		reply_error(w, head->unique, r);
+		reply_error(w, unique, r);
 		return;
 	}
 	count(w, COUNT_BYTES_READ, done);
-	reply_out(w, head->unique, done);
+	reply_out(w, unique, done);
+}
+
+void io_finish_read(struct worker *w, const struct io_request *request,
+		    const struct fuse_read_in *in,
+		    const struct store_ahead *ahead)
+{
+	size_t done = 0;
+	int r = read_file(w, request->node, in, ahead, &done);
+
+	answer_read(w, request->unique, r, done);
+}
+
+bool io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
+{
+	const struct fuse_read_in *in = (const void *)(head + 1);
+	struct io_request request = {
+		.unique = head->unique,
+		.node = head->nodeid,
+		.start_ns = w->start_ns,
+	};
+
+	if (n < sizeof(*head) + sizeof(*in)) {
+		answer_read(w, head->unique, -EINVAL, 0);
+		return true;
+	}
+	if (w->parking && parking_take(w, &request, in))
+		return false;
+	io_finish_read(w, &request, in, NULL);
+	return true;
 }
 
 /* A file that is used as a device has its size before its pages. */

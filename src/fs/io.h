@@ -11,8 +11,20 @@
 
 #include "fs/state.h"
 
-/* @n: bytes of the request in w->in, at least its header. */
-void io_read(struct worker *w, const struct fuse_in_header *head, size_t n);
+/* What is kept of a READ that is answered later. */
+struct io_request {
+	uint64_t unique, node;
+	uint64_t start_ns;
+};
+
+/* @n: bytes of the request in w->in, at least its header. False: it has been
+ * parked (fs/parking.h), and will be answered. */
+bool io_read(struct worker *w, const struct fuse_in_header *head,
+	     size_t n) MUST_CHECK;
+/* Carry out and answer what was parked, with what has been read for it. */
+void io_finish_read(struct worker *w, const struct io_request *request,
+		    const struct fuse_read_in *in,
+		    const struct store_ahead *ahead);
 void io_write(struct worker *w, const struct fuse_in_header *head, size_t n);
 
 #endif

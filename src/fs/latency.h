@@ -5,7 +5,8 @@
  * A request's time runs from having read it to having replied: neither the
  * kernel's queue nor the way back to the program is in it. A request that
  * waits for room (fs/room.h) serves others meanwhile, each of which has its
- * own time. What is answered later (a knob) counts until it is handed on.
+ * own time. A READ that is parked (fs/parking.h) counts until
+ * it is answered, what the later thread answers (a knob) until it is handed on.
  */
 #ifndef SRC_FS_LATENCY_H
 #define SRC_FS_LATENCY_H

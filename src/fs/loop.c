@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "fs/io.h"
 #include "fs/latency.h"
+#include "fs/parking.h"
 #include "fs/pause.h"
 #include "fs/reply.h"
 #include "fs/trace.h"
@@ -35,7 +36,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void serve(struct worker *w, size_t n)
+/* False: it is answered later, and its time is noted then. */
+static bool serve(struct worker *w, size_t n)
 {
 	struct fuse_in_header *head = (void *)w->in;
 	struct fuse_buf buf = {0};
@@ -45,8 +47,7 @@ static void serve(struct worker *w, size_t n)
 	count(w, COUNT_REQUESTS, 1);
 	switch (head->opcode) {
 	case FUSE_READ:
-		io_read(w, head, n);
-		break;
+		return io_read(w, head, n);
 	case FUSE_WRITE:
 		io_write(w, head, n);
 		break;
@@ -58,13 +59,15 @@ static void serve(struct worker *w, size_t n)
 		buf.mem = wire_adapt(w, n, &buf.size);
 		fuse_session_process_buf(w->fs->se, &buf);
 	}
+	return true;
 }
 
 /* The time is the request's, whatever it serves meanwhile (fs/room.h). */
 /* About what a sleeping virtual CPU takes to wake. */
 #define BRIEF_NS 20000u
 /* One who helped stays for the stream's next large request: as long as that
- * takes to be copied in. */
+ * takes to be copied in. So does one whose reads are under way: a good disk is
+ * about as fast. */
 #define LINGER_NS 100000u
 
 void loop_serve(struct worker *w, size_t n)
@@ -74,8 +77,10 @@ void loop_serve(struct worker *w, size_t n)
 	uint32_t opcode = head->opcode;
 	uint64_t start_ns = clock_ns();
 
-	serve(w, n);
-	latency_add(w->fs->latency, w->slot, opcode, clock_ns() - start_ns);
+	w->start_ns = start_ns;
+	if (serve(w, n))
+		latency_add(w->fs->latency, w->slot, opcode,
+			    clock_ns() - start_ns);
 }
 
 ssize_t loop_next_request(struct worker *w)
@@ -108,11 +113,14 @@ static void help(struct worker *w)
 	stream_put(e->streams, stream);
 }
 
-/* As loop_next_request(), for a moment; also ends when help is wanted. */
+/* As loop_next_request(), for a moment; also ends when help is wanted, or a
+ * parked request can go on. */
 static ssize_t wait_briefly(struct worker *w)
 {
 	struct share *share = w->fs->engine.share;
-	uint64_t end_ns = clock_ns() + (w->helped ? LINGER_NS : BRIEF_NS);
+	uint64_t end_ns =
+		clock_ns() +
+		(w->helped || parking_reads(w) ? LINGER_NS : BRIEF_NS);
 	ssize_t n;
 
 	w->helped = false;
@@ -120,7 +128,7 @@ static ssize_t wait_briefly(struct worker *w)
 		sched_yield();
 		n = loop_next_request(w);
 	} while (n == 0 && !share_is_called(share, w->slot) &&
-		 clock_ns() < end_ns);
+		 !parking_has_some(w) && clock_ns() < end_ns);
 	return n;
 }
 
@@ -136,9 +144,11 @@ static ssize_t rest(struct worker *w)
 		help(w);
 		return 0;
 	}
+	parking_rest(w);
 	n = wait_briefly(w);
 	/* EINTR is as good a reason as any to look again. */
 	if (n == 0 && !share_is_called(share, w->slot) &&
+	    !parking_has_some(w) &&
 	    epoll_wait(w->epoll_fd, &event, 1, held_wait_ms(w, clock_ns())) <
 		    0 &&
 	    errno != EINTR)
@@ -156,6 +166,8 @@ static int loop(struct worker *w)
 
 	while (!crew_leaving(crew, w->slot)) {
 		pause_point(w->fs->pause, PAUSE_SERVING);
+		parking_follow(w);
+		parking_serve(w);
 		n = loop_next_request(w);
 		if (n == 0)
 			n = rest(w);
@@ -187,6 +199,7 @@ void loop_run(void *arg, unsigned slot)
 	/* Whole, so that it is there when memory is short. */
 	memset(&w->held, 0, sizeof(w->held));
 	r = loop(w);
+	parking_leave(w);
 	held_send_all(w);
 	share_leave(fs->engine.share, slot);
 	pause_leave(fs->pause, PAUSE_SERVING);

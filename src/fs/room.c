@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/page.h"
 #include "fs/loop.h"
+#include "fs/parking.h"
 #include "fs/pause.h"
 #include "fs/spiller.h"
 #include "fs/tidy.h"
@@ -31,6 +32,8 @@ static void serve_meanwhile(struct worker *w, struct tree *tree)
 
 	while (tree_expects_room(tree) && clock_ns() < end_ns) {
 		end_ns += pause_point(w->fs->pause, PAUSE_SERVING);
+		parking_rest(w);
+		parking_serve(w);
 		n = loop_next_request(w);
 		if (n < 0)
 			return; /* the loop will find out by itself */

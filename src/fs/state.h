@@ -31,6 +31,7 @@
 struct fs;
 struct latency;
 struct later;
+struct parking;
 struct pause;
 struct spiller;
 struct tidy;
@@ -62,6 +63,11 @@ struct worker {
 	bool helped;    /* with a shared request, just now */
 	unsigned flags; /* enum request_flag, of the request at hand */
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */
+	uint64_t start_ns;       /* of the request at hand */
+	struct parking *parking; /* its thread's; NULL: there is none */
+	unsigned parking_tries;  /* to have one */
+	uint64_t parking_bytes;  /* charged for it; fs->charge_lock */
+	_Atomic unsigned parked; /* how many wait in it */
 	uint64_t unseen_bytes;   /* written since the spiller was woken */
 	uint64_t loan_bytes;     /* paid for their buffers; 0: free_loan */
 	struct held held;        /* its own thread's */
@@ -76,6 +82,7 @@ enum count {
 	COUNT_FAILED_WRITES,
 	COUNT_BYTES_READ,
 	COUNT_BYTES_WRITTEN,
+	COUNT_PARKED,
 	COUNT_NR
 };
 

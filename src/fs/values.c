@@ -6,6 +6,7 @@
 #include "ctl/rows.h"
 #include "fs/knobs.h"
 #include "fs/latency.h"
+#include "fs/parking.h"
 #include "fs/spill_knobs.h"
 #include <errno.h>
 #include <stdio.h>
@@ -68,10 +69,12 @@ static void request_numbers(const struct fs *fs, struct ctl_values *v)
 		{CTL_failed_writes, COUNT_FAILED_WRITES},
 		{CTL_bytes_read, COUNT_BYTES_READ},
 		{CTL_bytes_written, COUNT_BYTES_WRITTEN},
+		{CTL_reads_parked, COUNT_PARKED},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(map); i++)
 		v->number[map[i].key] = tally_sum(fs->tally, map[i].column);
+	v->number[CTL_reads_waiting] = parking_waiting(fs);
 }
 
 static void tree_numbers(const struct engine *e, struct ctl_values *v)

@@ -39,6 +39,7 @@ static void charge_slot(struct worker *w)
 	bytes = stream_stats(w->fs->engine.streams, w->slot).held_bytes;
 	if (w->buffers)
 		bytes += IN_ROOM + IO_MAX_BYTES;
+	bytes += w->parking_bytes;
 	if (w->was_up)
 		bytes += KEPT_BYTES;
 	if (bytes < w->promised_bytes)
@@ -99,6 +100,30 @@ static void down_charge(void *arg, unsigned slot)
 	lock_take(&fs->charge_lock);
 	w->promised_bytes = 0;
 	lock_drop(&fs->charge_lock);
+	charge_slot(w);
+}
+
+int worker_charge_parking(struct worker *w, uint64_t bytes)
+{
+	struct budget *budget = &w->fs->engine.budget;
+	int r = -ENOSPC;
+
+	lock_take(&w->fs->charge_lock);
+	if (budget_room(budget) >= bytes + DATA_LEAST_BYTES)
+		r = budget_take(budget, bytes, BUDGET_NORMAL);
+	if (!r) {
+		w->parking_bytes = bytes;
+		w->charged_bytes += bytes;
+	}
+	lock_drop(&w->fs->charge_lock);
+	return r;
+}
+
+void worker_uncharge_parking(struct worker *w)
+{
+	lock_take(&w->fs->charge_lock);
+	w->parking_bytes = 0;
+	lock_drop(&w->fs->charge_lock);
 	charge_slot(w);
 }
 

@@ -28,6 +28,10 @@ struct worker_outer {
 bool worker_lend_buffers(struct worker *w,
 			 struct worker_outer *ret_outer) MUST_CHECK;
 void worker_return_buffers(struct worker *w, const struct worker_outer *outer);
+/* For a parking (fs/parking.h) of a worker that is up: mem_limit is asked, and
+ * some room stays for data. -ENOSPC. */
+int worker_charge_parking(struct worker *w, uint64_t bytes) MUST_CHECK;
+void worker_uncharge_parking(struct worker *w);
 /* Charge each slot for the stream and buffers it holds now: after a change of
  * codec or of what is kept. */
 void workers_charge(struct fs *fs);
