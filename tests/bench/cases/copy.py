@@ -39,4 +39,5 @@ class Copy(Case):
 
 
 def cases(bench):
-    yield Copy(bench)
+    if not bench.quick:
+        yield Copy(bench)

@@ -19,8 +19,14 @@ FILLED = ['--buffer_pattern=0x5a3c5a3c']
 KINDS = {'randread': 'random read', 'read': 'read', 'randwrite': 'random write',
          'write': 'write', 'randrw': 'random 70/30', 'rw': '70/30'}
 VERIFIED = 16 << 20
+# Why a target is missed, where that is known; printed if it is.
 AT_16 = ('client and daemon take 11 us of CPU for a request, and there are two CPUs; '
          'zram takes 5 and has no daemon')
+DECODING = ('both CPUs are full: 38 % of their time is lz4, 20 % the copy of replies in the '
+            'kernel, 10 % the copy of compressed bytes; zram is as fast as its one CPU')
+WAKING = ('two wake-ups a request: the empty daemon is 8 times as fast as nbdkit, and has '
+          'nothing to decode')
+STORING = 'half of the time is the road (see fio-fill at depth 1), half compressing and storing'
 
 
 def label(size, rw, depth):
@@ -79,7 +85,9 @@ class Fio(Case):
 
     def run(self, peer, step):
         size, rw, depth = self.cells[step]
-        out = peer.timed(self.command(peer, size, rw, depth, self.bytes_of + self.limits(rw)))
+        # A client that only reads must not spend its time on making bytes.
+        bytes_of = [] if 'read' in rw else self.bytes_of
+        out = peer.timed(self.command(peer, size, rw, depth, bytes_of + self.limits(rw)))
         job = json.loads(out.stdout[out.stdout.index('{'):])['jobs'][0]
         return {'speed': (job['read']['bw_bytes'] + job['write']['bw_bytes']) / 2**20}
 
@@ -104,7 +112,6 @@ class Read(Fio):
     title = 'fio, direct reads of real bytes'
     peers = ('foldfs', 'zram', 'nbdkit')
     reads = True
-    bytes_of = []
 
 
 class Write(Fio):
@@ -147,7 +154,7 @@ class Buffered(Fio):
 
     def __init__(self, bench, cells):
         if bench.quick:
-            self.peers = ('foldfs', 'tmpfs', 'ext4-zram', 'btrfs-lzo')
+            self.peers = ('foldfs', 'tmpfs', 'ext4-zram')
         super().__init__(bench, cells)
         self.part = (16 << 20) if bench.quick else (256 << 20)
 
@@ -173,7 +180,6 @@ class Spilled(Fio):
     peers = ('foldfs-spill', 'disk')
     options = {'foldfs-spill': 'workers=16'}
     reads = True
-    bytes_of = []
 
     def prepare(self, peer):
         super().prepare(peer)
@@ -192,11 +198,12 @@ def compared(size, rw, depth, against, least, reason=''):
 
 def targets(rw):
     """Beside zram and nbdkit."""
+    large = DECODING if 'read' in rw else ''
     return [compared('4K', rw, 1, 'zram', 1.0),
             compared('4K', rw, 16, 'zram', 0.95, AT_16),
-            compared('128K', rw, 16, 'zram', 2.0),
-            compared('1M', rw, 16, 'zram', 2.0),
-            compared('4K', rw, 1, 'nbdkit', 10.0),
+            compared('128K', rw, 16, 'zram', 2.0, large),
+            compared('1M', rw, 16, 'zram', 2.0, large),
+            compared('4K', rw, 1, 'nbdkit', 10.0, WAKING if 'read' in rw else STORING),
             compared('4K', rw, 16, 'nbdkit', 10.0)]
 
 
@@ -213,17 +220,15 @@ def cases(bench):
         case = kind(bench, cells(*rws))
         case.targets = targets(rws[0])
         yield case
-    yield Mixed(bench, steps(['4K'], ['randrw'], [16]) if bench.quick
-                else steps(sizes, ('randrw', 'rw'), depths))
+    if not bench.quick:
+        yield Mixed(bench, steps(sizes, ('randrw', 'rw'), depths))
     fill = Fill(bench, steps(['4K'], ['randread', 'randwrite'], [16]) if bench.quick
-                else steps(['4K', '128K'], ['randread', 'randwrite'], [1, 16]))
+                else steps(['4K', '128K', '1M'], ['randread', 'randwrite'], [1, 16]))
     fill.targets = [compared('4K', rw, 16, 'empty', 0.9) for rw in ('randread', 'randwrite')]
     yield fill
     yield Buffered(bench, steps(['4K'], ['randwrite'], [1]) | steps(['128K'], ['read'], [1])
                    if bench.quick else steps(sizes, ['randread', 'read', 'randwrite', 'write'],
                                              [1, 16]))
-    share = Share(bench, steps(['1M'], ['write', 'read'], [1]) if bench.quick
-                  else steps(['256K', '1M'], ['write', 'read'], [1]))
-    yield share
     if not bench.quick:
+        yield Share(bench, steps(['256K', '1M'], ['write', 'read'], [1]))
         yield Spilled(bench, steps(['4K', '128K'], ['randread'], [1, 16]))
