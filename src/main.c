@@ -7,14 +7,15 @@
  */
 #include "base/heap.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/size.h"
 #include "daemon.h"
 #include "fs/fs.h"
-#include "notify.h"
 #include "options_argv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -61,6 +62,23 @@ static const char *promise(const struct fs_config *config,
 	return text;
 }
 
+/* A manager that does not hear is no reason to end. */
+static void tell(const struct start *start, const char *fmt, ...)
+	PRINTF_LIKE(2, 3);
+
+static void tell(const struct start *start, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = notify_vsend(&start->notify, fmt, args);
+	va_end(args);
+	if (r < 0)
+		log_warning("cannot tell the service manager: %s",
+			    strerror(-r));
+}
+
 static void on_ready(struct start *start)
 {
 	char text[PROMISE_MAX];
@@ -69,8 +87,8 @@ static void on_ready(struct start *start)
 	start->announced = true;
 	daemon_ready(&start->daemon);
 	log_notice("mounted %s: %s", start->config.mountpoint, text);
-	notify_send(&start->notify, "READY=1\nMAINPID=%ld\nSTATUS=Mounted: %s",
-		    (long)getpid(), text);
+	tell(start, "READY=1\nMAINPID=%ld\nSTATUS=Mounted: %s", (long)getpid(),
+	     text);
 }
 
 static void on_event(void *arg, enum fs_event event)
@@ -82,13 +100,11 @@ static void on_event(void *arg, enum fs_event event)
 		on_ready(start);
 		break;
 	case FS_IN_USE:
-		notify_send(&start->notify,
-			    "STOPPING=1\nSTATUS=Unmounted from view, ends with "
+		tell(start, "STOPPING=1\nSTATUS=Unmounted from view, ends with "
 			    "the last file in use");
 		break;
 	case FS_ENDING:
-		notify_send(&start->notify,
-			    "STOPPING=1\nSTATUS=Unmounted, giving memory back");
+		tell(start, "STOPPING=1\nSTATUS=Unmounted, giving memory back");
 		break;
 	}
 }
@@ -186,7 +202,7 @@ static int run(struct start *start, const char *name, bool foreground)
 
 	start->daemon.pipe_fd = -1;
 	if (foreground) {
-		notify_send(&start->notify, "STATUS=Mounting");
+		tell(start, "STATUS=Mounting");
 	} else {
 		/* Its end of start is our exit, and nobody's message. */
 		notify_drop(&start->notify);
@@ -209,9 +225,10 @@ static int mount_it(const struct command *c, const struct options *o,
 		    const char *name)
 {
 	static struct start start;
-	int r;
+	int r = notify_init(&start.notify);
 
-	notify_init(&start.notify);
+	if (r < 0)
+		log_warning("NOTIFY_SOCKET: %s", strerror(-r));
 	r = find_mountpoint(c->mountpoint, start.mountpoint);
 	if (r < 0)
 		return exit_code_of(r);

@@ -4,12 +4,13 @@
  *
  * It is one datagram of lines NAME=VALUE to the socket that NOTIFY_SOCKET
  * names: too little to link a library for. Where nobody asks, nothing is sent.
- * Layer 5; the functions may be called from any thread.
+ * Nothing is logged; the functions may be called from any thread.
  */
-#ifndef SRC_NOTIFY_H
-#define SRC_NOTIFY_H
+#ifndef SRC_BASE_NOTIFY_H
+#define SRC_BASE_NOTIFY_H
 
 #include "base/compiler.h"
+#include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -20,17 +21,20 @@ struct notify {
 
 /*
  * Take NOTIFY_SOCKET, and out of the environment: no child is to speak for
- * us. While there is one thread.
+ * us. While there is one thread. 0; -EAFNOSUPPORT, -ENAMETOOLONG: it names no
+ * socket, and nothing will be sent.
  */
-void notify_init(struct notify *n);
+int notify_init(struct notify *n) MUST_CHECK;
 
 /* Nobody asks any more: who asked waits for another process than this. */
 void notify_drop(struct notify *n);
 
 /*
  * Send @fmt, "READY=1\nSTATUS=..." without a line feed at its end. 0; what
- * connect() and sendmsg() say; -E2BIG: too long. A failure is logged.
+ * sendto() says; -E2BIG: too long.
  */
 int notify_send(const struct notify *n, const char *fmt, ...) PRINTF_LIKE(2, 3);
+int notify_vsend(const struct notify *n, const char *fmt, va_list args)
+	PRINTF_LIKE(2, 0);
 
 #endif

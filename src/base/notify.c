@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The protocol of sd_notify(3); a socket for each message, as there are few. */
-#include "notify.h"
-#include "base/log.h"
+#include "base/notify.h"
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +28,17 @@ static int parse_address(struct notify *n, const char *name)
 	return 0;
 }
 
-void notify_init(struct notify *n)
+int notify_init(struct notify *n)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 	int r;
 
 	*n = (struct notify){0};
 	if (!name || !*name)
-		return;
+		return 0;
 	r = parse_address(n, name);
-	if (r < 0)
-		log_warning("NOTIFY_SOCKET=%s: %s", name, strerror(-r));
 	unsetenv("NOTIFY_SOCKET");
+	return r;
 }
 
 void notify_drop(struct notify *n)
@@ -66,23 +63,26 @@ static int send_text(const struct notify *n, const char *text, size_t bytes)
 	return r;
 }
 
-int notify_send(const struct notify *n, const char *fmt, ...)
+int notify_vsend(const struct notify *n, const char *fmt, va_list args)
 {
 	char text[MESSAGE_MAX];
-	va_list args;
-	int bytes, r;
+	int bytes;
 
 	if (n->length == 0)
 		return 0;
-	va_start(args, fmt);
 	bytes = vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	if (bytes < 0 || (size_t)bytes >= sizeof(text))
-		r = -E2BIG;
-	else
-		r = send_text(n, text, (size_t)bytes);
-	if (r < 0)
-		log_warning("cannot tell the service manager: %s",
-			    strerror(-r));
+		return -E2BIG;
+	return send_text(n, text, (size_t)bytes);
+}
+
+int notify_send(const struct notify *n, const char *fmt, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, fmt);
+	r = notify_vsend(n, fmt, args);
+	va_end(args);
 	return r;
 }
