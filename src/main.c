@@ -91,6 +91,18 @@ static void on_ready(struct start *start)
 	     text);
 }
 
+/* Swap that is on goes on for as long as it takes, and somebody has to turn it
+ * off: who is told that we are stopping would not. */
+static void on_in_use(struct start *start)
+{
+	if (start->config.profile == FS_PROFILE_SWAP)
+		tell(start, "STATUS=Asked to end: ends when nothing is swap on "
+			    "it any more");
+	else
+		tell(start, "STOPPING=1\nSTATUS=Unmounted from view, ends with "
+			    "the last file in use");
+}
+
 static void on_event(void *arg, enum fs_event event)
 {
 	struct start *start = arg;
@@ -100,8 +112,7 @@ static void on_event(void *arg, enum fs_event event)
 		on_ready(start);
 		break;
 	case FS_IN_USE:
-		tell(start, "STOPPING=1\nSTATUS=Unmounted from view, ends with "
-			    "the last file in use");
+		on_in_use(start);
 		break;
 	case FS_ENDING:
 		tell(start, "STOPPING=1\nSTATUS=Unmounted, giving memory back");

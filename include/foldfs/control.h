@@ -35,7 +35,7 @@
  * answered meanwhile. A `check` walks all state while every request to the
  * mount stands still: `found` are the things that do not add up, `faults`
  * sentences about the first of them. `stop` is answered before it begins; asked
- * once more, it ends a mount that is in use.
+ * once more, it ends a mount that is in use, but for one that is for swap.
  *
  * Who: by SO_PEERCRED root and the mount's owner may `set`, `check` and `stop`;
  * everyone may ask for what the extended attributes show to everyone, so nobody

@@ -39,6 +39,12 @@ void signals_restore(const struct signals *signals)
 	pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
 }
 
+/* Who has the file of swap open is the kernel, with what others need in it. */
+static bool may_cut_off(const struct fs *fs)
+{
+	return fs->config->profile != FS_PROFILE_SWAP;
+}
+
 /* False when there is nothing left to wait for. */
 static bool end_softly(struct fs *fs, int signal)
 {
@@ -52,8 +58,9 @@ static bool end_softly(struct fs *fs, int signal)
 	}
 	if (busy) {
 		log_notice("%s: %s: files are in use; unmounted from view, "
-			   "ends with the last of them (once more: ends now)",
-			   fs->config->mountpoint, strsignal(signal));
+			   "ends with the last of them%s",
+			   fs->config->mountpoint, strsignal(signal),
+			   may_cut_off(fs) ? " (once more: ends now)" : "");
 		fs->tell(fs->tell_arg, FS_IN_USE);
 	}
 	return true;
@@ -93,12 +100,13 @@ static void *signals_main(void *arg)
 		signal = next_signal(s);
 		if (signal == 0)
 			continue;
-		if (asked) {
+		if (asked && may_cut_off(s->fs)) {
 			spiller_cancel(s->fs->spiller);
 			crew_stop(s->fs->crew);
 			continue;
 		}
-		asked = end_softly(s->fs, signal);
+		if (!asked)
+			asked = end_softly(s->fs, signal);
 		if (asked)
 			spiller_call_off(s->fs->spiller);
 	}
