@@ -7,6 +7,7 @@
  * of all who does swapoff, and leaves swap on. It comes to an end with us, and
  * a signal interrupts it; swap is on then, with what had come back in memory.
  */
+#include "base/notify.h"
 #include "base/size.h"
 #include "foldctl/interrupt.h"
 #include "foldctl/loop.h"
@@ -30,8 +31,9 @@ struct off {
 	struct context *ctx;
 	struct swap_state state;
 	bool force;
-	bool is_dead;  /* the daemon has gone */
-	int daemon_fd; /* readable when it ends; -1: nobody can tell */
+	bool is_dead;          /* the daemon has gone */
+	int daemon_fd;         /* readable when it ends; -1: nobody can tell */
+	struct notify manager; /* whose service's end it is, if it is one */
 	char device[LOOP_PATH_MAX];
 };
 
@@ -115,18 +117,22 @@ static pid_t start_swapoff(const char *device)
 	_exit(swapoff(device) == 0 ? 0 : errno);
 }
 
+/* On a terminal, or as a unit's status. */
 static void show_progress(const struct off *off)
 {
 	uint64_t before = off->state.swap.used_bytes, now;
-	char left[SIZE_TEXT_MAX];
+	char left[SIZE_TEXT_MAX], text[128];
 	struct swaps_line line;
 
 	if (swaps_find("/proc", off->device, &line) < 0)
 		return;
 	now = line.used_bytes < before ? line.used_bytes : before;
-	progress("%s: %" PRIu64 " %% are back, %s to go", off->device,
-		 before ? (before - now) * 100 / before : 100,
+	snprintf(text, sizeof(text), "%s: %" PRIu64 " %% are back, %s to go",
+		 off->device, before ? (before - now) * 100 / before : 100,
 		 size_format(now, left));
+	progress("%s", text);
+	/* Who does not hear it has nothing to lose. */
+	notify_send(&off->manager, "STATUS=Swap off: %s", text);
 }
 
 /* Its wait status. */
@@ -167,23 +173,36 @@ static void say_why(const struct off *off, int error)
 	}
 }
 
-static int turn_off(struct off *off)
+/* 0, also when it was off; else why not, as an errno. */
+static int try_once(const struct off *off)
 {
 	struct swaps_line line;
 	pid_t pid = start_swapoff(off->device);
 	int status;
 
-	if (pid < 0) {
-		say("swapoff: %s", strerror(errno));
-		return EXIT_FAILED;
-	}
+	if (pid < 0)
+		return errno;
 	status = wait_for(off, pid);
 	if (swaps_find("/proc", off->device, &line) == -ENOENT)
-		return EXIT_DONE;
+		return 0;
 	if (WIFEXITED(status))
-		say_why(off, WEXITSTATUS(status));
-	else
-		say_why(off, interrupt_seen() ? EINTR : ENOMEM);
+		return WEXITSTATUS(status);
+	return interrupt_seen() ? EINTR : ENOMEM;
+}
+
+static int turn_off(struct off *off)
+{
+	int error = try_once(off);
+
+	/* It is on and cannot be turned off: another swapoff is at it, as that
+	 * of a service manager at shutdown. */
+	while (error == EINVAL && !interrupt_seen()) {
+		poll(NULL, 0, STEP_MS);
+		error = try_once(off);
+	}
+	if (error == 0)
+		return EXIT_DONE;
+	say_why(off, error);
 	return EXIT_FAILED;
 }
 
@@ -227,6 +246,8 @@ static int turn_all_off(struct context *ctx, bool force)
 		return EXIT_DONE;
 	}
 	loop_path(off.state.loop, off.device);
+	if (notify_init(&off.manager) < 0)
+		notify_drop(&off.manager);
 	interrupt_catch();
 	code = take_down(&off);
 	if (off.daemon_fd >= 0)
