@@ -59,7 +59,7 @@ struct worker {
 	bool was_up;                 /* once or now; fs->charge_lock */
 	char *buffers;  /* one piece; NULL while the slot is down */
 	char *in;       /* a request; its payload is page-aligned */
-	char *out;      /* IO_MAX_BYTES, page-aligned: a reply's data */
+	char *out;      /* IO_MAX_BYTES for a reply's data: over the payload */
 	bool helped;    /* with a shared request, just now */
 	unsigned flags; /* enum request_flag, of the request at hand */
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */

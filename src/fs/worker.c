@@ -19,8 +19,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* A request: what is before its payload ends at a page's edge. */
-#define IN_ROOM (PAGE_BYTES + IO_MAX_BYTES)
+/*
+ * One piece of memory is for a request, whose payload begins at a page's edge,
+ * and for a reply, which begins a page later: those who write a reply there
+ * have a request of names and numbers, and it ends in the page between.
+ */
+#define BUFFER_BYTES (2 * PAGE_BYTES + IO_MAX_BYTES)
 /*
  * Stack of a worker's thread and what jemalloc keeps of its arena's own:
  * 154 KiB measured. Neither goes back when the worker leaves: both are kept
@@ -38,7 +42,7 @@ static void charge_slot(struct worker *w)
 	lock_take(&w->fs->charge_lock);
 	bytes = stream_stats(w->fs->engine.streams, w->slot).held_bytes;
 	if (w->buffers)
-		bytes += IN_ROOM + IO_MAX_BYTES;
+		bytes += BUFFER_BYTES;
 	bytes += w->parking_bytes;
 	if (w->was_up)
 		bytes += KEPT_BYTES;
@@ -60,7 +64,7 @@ void workers_charge(struct fs *fs)
 
 uint64_t worker_bytes(struct fs *fs)
 {
-	return streams_next_bytes(fs->engine.streams) + IN_ROOM + IO_MAX_BYTES +
+	return streams_next_bytes(fs->engine.streams) + BUFFER_BYTES +
 	       KEPT_BYTES;
 }
 
@@ -145,7 +149,7 @@ static void place_buffers(struct worker *w, char *buffers)
 {
 	w->buffers = buffers;
 	w->in = buffers + PAGE_BYTES - LOOP_HEAD_BYTES;
-	w->out = buffers + IN_ROOM;
+	w->out = buffers + 2 * PAGE_BYTES;
 }
 
 /* Written once, so that every page is there before a request needs it. */
@@ -153,11 +157,11 @@ static int up_buffers(void *arg, unsigned slot)
 {
 	struct fs *fs = arg;
 	struct worker *w = &fs->worker[slot];
-	char *buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+	char *buffers = heap_aligned(PAGE_BYTES, BUFFER_BYTES);
 
 	if (!buffers)
 		return -ENOMEM;
-	memset(buffers, 0, IN_ROOM + IO_MAX_BYTES);
+	memset(buffers, 0, BUFFER_BYTES);
 	lock_take(&fs->charge_lock);
 	place_buffers(w, buffers);
 	w->was_up = true;
@@ -174,7 +178,7 @@ static bool pay_for_loan(struct worker *w)
 	struct fs *fs = w->fs;
 	bool free_of_charge = false;
 
-	w->loan_bytes = IN_ROOM + IO_MAX_BYTES;
+	w->loan_bytes = BUFFER_BYTES;
 	if (budget_take(&fs->engine.budget, w->loan_bytes, BUDGET_NORMAL) == 0)
 		return true;
 	w->loan_bytes = 0;
@@ -198,7 +202,7 @@ bool worker_lend_buffers(struct worker *w, struct worker_outer *ret_outer)
 	char *buffers = NULL;
 
 	if (pay_for_loan(w)) {
-		buffers = heap_aligned(PAGE_BYTES, IN_ROOM + IO_MAX_BYTES);
+		buffers = heap_aligned(PAGE_BYTES, BUFFER_BYTES);
 		if (!buffers)
 			end_loan(w);
 	}
