@@ -75,9 +75,11 @@ static inline uint32_t count_pins(uint64_t count)
 #define CHUNKS IO_SLOTS
 
 struct chunk {
+	struct backing *backing;
 	char *bytes;       /* NULL: there was no memory for it yet */
 	uint64_t *cookies; /* of its extents, in their order */
 	bool in_flight;
+	bool sealed; /* of whoever writes it, while in flight */
 	uint32_t segment;
 	uint32_t start;         /* byte of the segment */
 	uint32_t most_bytes;    /* room up to the segment's end */

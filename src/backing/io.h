@@ -21,6 +21,10 @@ struct io_write {
 	const char *bytes;
 	size_t n_bytes;
 	uint64_t offset;
+	/* Makes the bytes what they are to be, where the write is done; may be
+	 * called again for the rest of a write. NULL: they are. */
+	void (*prepare)(void *arg);
+	void *arg;
 };
 
 /* How a kind of engine does it; see io.c. */

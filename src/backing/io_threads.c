@@ -49,6 +49,8 @@ static int write_one(const struct io_write *w, bool cached)
 {
 	ssize_t r;
 
+	if (w->prepare)
+		w->prepare(w->arg);
 	do
 		r = pwrite(w->fd, w->bytes, w->n_bytes, (off_t)w->offset);
 	while (r < 0 && errno == EINTR);

@@ -27,6 +27,8 @@ static void uring_start(struct io *io, unsigned slot, const struct io_write *w)
 	/* Never NULL: no more than IO_SLOTS are in flight. */
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
+	if (w->prepare)
+		w->prepare(w->arg);
 	io_uring_prep_write(sqe, w->fd, w->bytes, (unsigned)w->n_bytes,
 			    w->offset);
 	io_uring_sqe_set_data64(sqe, slot);

@@ -8,6 +8,9 @@
  *	extents  |h data 0|h data 0|...|000         |
  *	                                ^ up to the next block
  *
+ * Encrypted, a chunk is sealed by the thread that writes it, so that who sweeps
+ * goes on meanwhile.
+ *
  * A chunk pins its segment until the last of its extents has been told; what
  * it says about an extent after that is nothing, for the owner may have freed
  * it in done().
@@ -46,6 +49,7 @@ static bool chunk_up(struct backing *b, struct chunk *chunk,
 		return false;
 	}
 	*chunk = (struct chunk){
+		.backing = b,
 		.bytes = map,
 		.cookies = (void *)(map + BACKING_CHUNK_BYTES),
 	};
@@ -73,6 +77,13 @@ void chunks_down(struct backing *b)
 		budget_give(arena_budget(b->arena), CHUNK_MAP_BYTES);
 		b->chunks[i] = (struct chunk){0};
 	}
+}
+
+/* Where its first extent is. */
+static uint64_t unit_of(const struct chunk *chunk)
+{
+	return (uint64_t)chunk->segment * SEGMENT_UNITS +
+	       chunk->start / BACKING_UNIT;
 }
 
 static struct chunk *free_chunk(struct backing *b)
@@ -139,6 +150,7 @@ static int begin_chunk(struct backing *b, uint32_t n_bytes)
 		room < BACKING_CHUNK_BYTES ? room : BACKING_CHUNK_BYTES;
 	chunk->fill_bytes = 0;
 	chunk->extents = 0;
+	chunk->sealed = false;
 	segment_add(b, chunk->segment, COUNT_PIN);
 	b->filling = chunk;
 	return 0;
@@ -177,12 +189,8 @@ static void pack(struct backing *b, struct chunk *chunk, uint64_t unit,
 	uint64_t sequence = atomic_load_explicit(
 		&segment_at(b, chunk->segment)->sequence, memory_order_relaxed);
 
-	if (b->crypt) {
-		crypt_seal(b->crypt, sequence, unit, header, bytes, data);
-	} else {
-		header->sequence = sequence;
-		memcpy(bytes, data, header->n_bytes);
-	}
+	header->sequence = sequence;
+	memcpy(bytes, data, header->n_bytes);
 	memset(bytes + header->n_bytes, 0, whole - header->n_bytes);
 	memcpy(to, header, sizeof(*header));
 	if (b->crypt)
@@ -229,6 +237,30 @@ int backing_put(struct backing *b, const struct extent_owner *owner,
 
 /* --- writing --- */
 
+/* In the thread that writes; the chunk is nobody else's then. */
+static void seal(void *arg)
+{
+	struct chunk *chunk = arg;
+	struct backing *b = chunk->backing;
+	uint64_t unit = unit_of(chunk);
+	char *at = chunk->bytes;
+
+	for (unsigned i = 0; i < chunk->extents && !chunk->sealed; i++) {
+		char *bytes = at + sizeof(struct extent_header);
+		struct extent_header header;
+		unsigned units;
+
+		memcpy(&header, at, sizeof(header));
+		units = extent_units(header.n_bytes);
+		crypt_seal(b->crypt, header.sequence, unit, &header, bytes,
+			   bytes);
+		memcpy(at, &header, sizeof(header));
+		unit += units;
+		at += units * BACKING_UNIT;
+	}
+	chunk->sealed = true;
+}
+
 static void write_rest(struct backing *b, struct chunk *chunk)
 {
 	uint32_t from = chunk->written_bytes;
@@ -238,6 +270,8 @@ static void write_rest(struct backing *b, struct chunk *chunk)
 		.n_bytes = chunk->n_bytes - from,
 		.offset = (uint64_t)chunk->segment * BACKING_SEGMENT_BYTES +
 			  chunk->start + from,
+		.prepare = b->crypt ? seal : NULL,
+		.arg = chunk,
 	};
 
 	io_start(b->io, (unsigned)(chunk - b->chunks), &w);
@@ -307,8 +341,7 @@ static void note_success(struct backing *b, const struct chunk *chunk)
 /* Headers are readable in an encrypted chunk too. */
 static void tell_owners(struct backing *b, const struct chunk *chunk, int err)
 {
-	uint64_t unit = (uint64_t)chunk->segment * SEGMENT_UNITS +
-			chunk->start / BACKING_UNIT;
+	uint64_t unit = unit_of(chunk);
 	const char *at = chunk->bytes;
 
 	for (unsigned i = 0; i < chunk->extents; i++) {

@@ -213,6 +213,12 @@ static int use_cache(struct backing *b, int fd, int flags)
 	return fcntl(fd, F_SETFL, flags & ~O_DIRECT) < 0 ? -errno : 0;
 }
 
+/* Threads have hands to seal with, a ring has none. */
+static enum io_kind engine_for(const struct backing *b, enum io_kind kind)
+{
+	return b->crypt && kind == IO_BEST ? IO_THREADS : kind;
+}
+
 /* Also the trial whether it can be done without the page cache. */
 static int write_header(struct backing *b, int fd, enum crypt_cipher cipher,
 			uint64_t id, bool cached)
@@ -288,7 +294,7 @@ static int take_over(struct backing *b, const struct opening *o,
 		return refuse(o, -errno, "");
 	r = write_header(b, o->fd, cipher, id, kind == IO_CACHED);
 	if (!r)
-		r = io_new(kind, !b->direct, &b->io);
+		r = io_new(engine_for(b, kind), !b->direct, &b->io);
 	if (r < 0) {
 		file_wipe(o->fd, o->is_device);
 		return refuse(o, r, "");
@@ -412,7 +418,7 @@ int backing_open_again(struct backing *b, int fd)
 	if (!r)
 		r = find_cipher(b);
 	if (!r)
-		r = io_new(IO_BEST, !b->direct, &b->io);
+		r = io_new(engine_for(b, IO_BEST), !b->direct, &b->io);
 	if (r < 0) {
 		give_up(b);
 		return r;
