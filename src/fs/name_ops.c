@@ -163,6 +163,12 @@ static int open_existing(fuse_req_t req, const struct making *m, int flags,
 	return r;
 }
 
+/*
+ * Where there is nothing to open, neither is there here: told so once, the
+ * kernel sends MKNOD and opens by itself, and no RELEASE follows. (It leaves
+ * that out only after an OPEN was declined, which a mount that is being filled
+ * may never see.)
+ */
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
@@ -175,8 +181,13 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	};
 	struct fuse_entry_param param;
 	struct tree_entry entry;
-	int r = make(req, &m, &entry);
+	int r;
 
+	if (!nameless && fs->config->cache != FS_CACHE_NONE) {
+		reply_result(req, -ENOSYS);
+		return;
+	}
+	r = make(req, &m, &entry);
 	if (r == -EEXIST && !nameless && !(fi->flags & O_EXCL))
 		r = open_existing(req, &m, fi->flags, &entry);
 	if (r) {

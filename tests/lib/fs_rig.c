@@ -207,10 +207,10 @@ void fs_rig_init(struct fs_rig *rig, uint64_t flags)
 
 uint64_t fs_rig_create(struct fs_rig *rig, const char *name, uint32_t mode)
 {
-	struct fuse_create_in in = {.mode = mode, .flags = 0};
+	struct fuse_mknod_in in = {.mode = S_IFREG | mode};
 	struct fuse_entry_out *out = fs_rig_data(rig);
 
-	invariant(fs_rig_ask(rig, FUSE_CREATE, TREE_ROOT, &in, sizeof(in), name,
+	invariant(fs_rig_ask(rig, FUSE_MKNOD, TREE_ROOT, &in, sizeof(in), name,
 			     strlen(name) + 1) == 0);
 	return out->nodeid;
 }

@@ -62,7 +62,7 @@ void fs_rig_send(struct fs_rig *rig, uint32_t opcode, uint64_t node,
 /* Wait for a reply that comes from a background thread. */
 int fs_rig_wait_reply(struct fs_rig *rig);
 
-/* A regular file in the root by CREATE; gives its node. */
+/* A regular file in the root by MKNOD; gives its node. */
 uint64_t fs_rig_create(struct fs_rig *rig, const char *name, uint32_t mode);
 int fs_rig_write(struct fs_rig *rig, uint64_t node, uint64_t offset,
 		 const void *data, uint32_t n, uint32_t write_flags);

@@ -91,7 +91,7 @@ static void requests_are_counted(void **state)
 	assert_int_equal(key(CTL_failed_writes), 1);
 	assert_int_equal(key(CTL_bytes_read), 4000);
 	assert_int_equal(key(CTL_bytes_written), 5000);
-	/* INIT, CREATE and these. */
+	/* INIT, MKNOD and these. */
 	assert_int_equal(key(CTL_num_requests), 6);
 }
 

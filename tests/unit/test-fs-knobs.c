@@ -227,7 +227,7 @@ static int make(uint32_t opcode, const void *body, size_t n, const char *name)
 static void hidden_file_is_kept(void **state)
 {
 	struct fuse_mkdir_in mkdir_in = {.mode = 0755};
-	struct fuse_create_in create_in = {.mode = 0644};
+	struct fuse_mknod_in mknod_in = {.mode = S_IFREG | 0644};
 	struct fuse_read_in read_in = {.size = 4096};
 	struct fuse_setattr_in set_in = {.valid = FATTR_MODE};
 	const struct fuse_entry_out *out = fs_rig_data(&rig);
@@ -239,7 +239,7 @@ static void hidden_file_is_kept(void **state)
 		make(FUSE_MKDIR, &mkdir_in, sizeof(mkdir_in), ".foldfs"),
 		-EPERM);
 	assert_int_equal(
-		make(FUSE_CREATE, &create_in, sizeof(create_in), ".foldfs"),
+		make(FUSE_MKNOD, &mknod_in, sizeof(mknod_in), ".foldfs"),
 		-EPERM);
 	assert_int_equal(make(FUSE_UNLINK, NULL, 0, ".foldfs"), -EPERM);
 	assert_int_equal(fs_rig_ask(&rig, FUSE_SETATTR, CONTROL_NODE, &set_in,

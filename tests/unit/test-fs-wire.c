@@ -3,6 +3,7 @@
 #include "fs_rig.h"
 #include "unit.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -185,6 +186,48 @@ static void tmpfile_is_made_without_a_name(void **state)
 	assert_int_equal(out->nodeid, node);
 }
 
+/* Whoever needs no OPEN needs no RELEASE of what CREATE opened either. */
+static void create_is_declined_where_open_is(void **state)
+{
+	struct fuse_create_in create = {.mode = 0644};
+	struct fuse_open_in open = {.flags = 0};
+	uint64_t node;
+
+	(void)state;
+	init(FS_RIG_ALL);
+	node = fs_rig_create(&rig, "f", 0644);
+	assert_int_equal(
+		fs_rig_ask(&rig, FUSE_OPEN, node, &open, sizeof(open), NULL, 0),
+		-ENOSYS);
+	assert_int_equal(fs_rig_ask(&rig, FUSE_CREATE, TREE_ROOT, &create,
+				    sizeof(create), "new", 4),
+			 -ENOSYS);
+}
+
+static void create_opens_for_direct_io(void **state)
+{
+	struct fuse_create_in in = {.mode = 0640};
+	const struct fuse_entry_out *entry = fs_rig_data(&rig);
+	const struct fuse_open_out *open = (const void *)(entry + 1);
+
+	(void)state;
+	rig.config.cache = FS_CACHE_NONE;
+	init(FS_RIG_ALL);
+	assert_int_equal(fs_rig_ask(&rig, FUSE_CREATE, TREE_ROOT, &in,
+				    sizeof(in), "new", 4),
+			 0);
+	assert_int_equal(entry->attr.mode, S_IFREG | 0640);
+	assert_true(open->open_flags & FOPEN_DIRECT_IO);
+	/* Somebody else's came first: the same file, unless it shall be new. */
+	assert_int_equal(fs_rig_ask(&rig, FUSE_CREATE, TREE_ROOT, &in,
+				    sizeof(in), "new", 4),
+			 0);
+	in.flags = O_EXCL;
+	assert_int_equal(fs_rig_ask(&rig, FUSE_CREATE, TREE_ROOT, &in,
+				    sizeof(in), "new", 4),
+			 -EEXIST);
+}
+
 static void interrupt_is_declined_for_good(void **state)
 {
 	struct fuse_interrupt_in in = {.unique = 4};
@@ -262,6 +305,8 @@ int main(void)
 		CASE(setxattr_in_the_short_form),
 		CASE(acl_of_an_outsider_drops_setgid),
 		CASE(tmpfile_is_made_without_a_name),
+		CASE(create_is_declined_where_open_is),
+		CASE(create_opens_for_direct_io),
 		CASE(interrupt_is_declined_for_good),
 		CASE(unknown_request_is_declined),
 		CASE(truncate_drops_setid_when_told),
