@@ -2,13 +2,14 @@
 /*
  * A FUSE daemon that does nothing: what the road to user space costs alone.
  *
- *	empty [-l] [-n THREADS] SIZE MOUNTPOINT
+ *	empty [-d] [-l] [-n THREADS] SIZE MOUNTPOINT
  *
  * MOUNTPOINT/file has SIZE bytes in plain memory; a read or a write copies, so
  * what is read back is right. By default its threads take requests from clones
  * of /dev/fuse as the workers of foldfs do: they look again for 20 us before they
  * sleep, and answer READ and WRITE straight from the request's bytes. With -l the
- * same answers go through fuse_session_loop_mt(). Stays in the foreground until
+ * same answers go through fuse_session_loop_mt(). With -d the file is opened for
+ * direct I/O, as one that becomes swap must be. Stays in the foreground until
  * it is unmounted.
  */
 #include <errno.h>
@@ -100,6 +101,15 @@ static void empty_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_entry(req, &param);
 }
 
+/* -d: said for each open, so the kernel has to ask. */
+static void empty_open(fuse_req_t req, fuse_ino_t node,
+		       struct fuse_file_info *fi)
+{
+	(void)node;
+	fi->direct_io = 1;
+	fuse_reply_open(req, fi);
+}
+
 static void empty_getattr(fuse_req_t req, fuse_ino_t node,
 			  struct fuse_file_info *fi)
 {
@@ -171,7 +181,7 @@ static void empty_readdir(fuse_req_t req, fuse_ino_t node, size_t size,
 }
 
 /* No request for what needs no answer: ENOSYS, and the kernel asks once. */
-static const struct fuse_lowlevel_ops ops = {
+static struct fuse_lowlevel_ops ops = {
 	.init = empty_init,
 	.lookup = empty_lookup,
 	.getattr = empty_getattr,
@@ -383,8 +393,10 @@ int main(int argc, char **argv)
 	bool libfuse = false;
 	int c;
 
-	while ((c = getopt(argc, argv, "ln:")) != -1) {
-		if (c == 'l')
+	while ((c = getopt(argc, argv, "dln:")) != -1) {
+		if (c == 'd')
+			ops.open = empty_open;
+		else if (c == 'l')
 			libfuse = true;
 		else if (c == 'n')
 			count = atol(optarg);
@@ -392,7 +404,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (argc - optind != 2 || count < 1 || count > MOST_THREADS) {
-		fprintf(stderr, "usage: empty [-l] [-n THREADS] SIZE DIR\n");
+		fprintf(stderr,
+			"usage: empty [-d] [-l] [-n THREADS] SIZE DIR\n");
 		return 2;
 	}
 	data_bytes = strtoull(argv[optind], NULL, 10);
