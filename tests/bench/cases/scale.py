@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 
+import tables
 from case import Case, Metric, Target
 
 CHEAP = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
@@ -80,12 +81,8 @@ class Size(Case):
                         for step in self.steps]
         self.budget = 10 if bench.quick else 120
 
-    @staticmethod
-    def _tables(peer):
-        return peer.key('table_bytes') - peer.key('heap_bytes')
-
     def prepare(self, peer):
-        self.empty = self._tables(peer)
+        self.empty = tables.taken(peer)
 
     def before(self, peer, step):
         """Unlinked pages go in the background; the clock starts without them."""
@@ -102,9 +99,9 @@ class Size(Case):
 
     def run(self, peer, step):
         speed = self._cheap(peer, 'write', step)
-        tables = self._tables(peer) - self.empty
+        taken = tables.taken(peer) - self.empty
         self._cheap(peer, 'check', step)
-        return {'tables': tables / max(peer.key('pages_stored'), 1), 'speed': speed}
+        return {'tables': taken / max(peer.key('pages_stored'), 1), 'speed': speed}
 
 
 def cases(bench):
