@@ -8,8 +8,6 @@ import passthrough
 from case import Case, Metric, Target, Wrong
 
 PEERS = ('foldfs', 'tmpfs', 'ext4-zram', 'btrfs-lzo', passthrough.Passthrough.name)
-ROUND_TRIP = ('a request to a daemon is two switches between processes, and a tmpfs is done in '
-              'the time that one of them takes')
 OF_FUSE = passthrough.Passthrough.name
 
 # What the kernel makes of it (ARCHITECTURE.md, Measured).
@@ -28,12 +26,8 @@ class Names(Case):
     kinds = ('create', 'stat', 'list', 'rename', 'unlink')
     metrics = [Metric(kind, 'us/file', 'low') for kind in kinds]
     targets = [Target(f'{kind} of many files, time beside a tmpfs', kind,
-<<<<<<< Updated upstream
                       against='tmpfs', at_most=4, reason=REQUESTS.get(kind, ''))
                for kind in kinds] + [
-=======
-                      against='tmpfs', at_most=4, reason=ROUND_TRIP) for kind in kinds] + [
->>>>>>> Stashed changes
         Target(f'{kind} of many files, time beside another FUSE file system', kind,
                against=OF_FUSE, at_most=1) for kind in kinds]
 
