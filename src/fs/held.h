@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define HELD_MOST 128u
-#define HELD_SLOW_NS UINT64_C(5000000)
+#define HELD_SLOW_NS UINT64_C(2000000)
 #define HELD_FAILED_NS UINT64_C(50000000)
 
 struct worker;
