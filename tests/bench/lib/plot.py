@@ -20,6 +20,9 @@ def all_of(everything, directory, say):
     for name, record in everything['cases'].items():
         metrics = sorted({m for step in record['steps'].values() for m in step})
         for metric in metrics:
+            # Without a unit it is a figure made of another that is drawn.
+            if not record['metrics'].get(metric, {}).get('unit'):
+                continue
             mark = '' if len(metrics) == 1 else '-' + metric.replace(' ', '-').replace('/', '-')
             _bars(record, metric, f'{directory}/{name}{mark}.svg', f'{name}: {metric}')
         for peer, extra in record['extra'].items():
@@ -90,12 +93,20 @@ def draw(path, script, width=760, height=320):
 
 
 def _lean(svg):
-    """Without the marks that gnuplot defines and does not use, and without
-    empty groups: a third is left. White behind it, for readers on black."""
+    """Without the marks that gnuplot defines and does not use, without empty
+    groups, without what is a default or the same everywhere: a third is left.
+    White behind it, for readers on black."""
     svg = re.sub(r'<defs>.*?</defs>', '', svg, flags=re.DOTALL)
+    svg = re.sub(r'<\?xml.*?\?>', '<!-- SPDX-License-Identifier: GPL-2.0-or-later -->', svg)
     svg = re.sub(r'<desc>.*?</desc>', '', svg, flags=re.DOTALL)
     svg = svg.replace('fill="none"/>', 'fill="white"/>', 1)
     count = 1
     while count:
         svg, count = re.subn(r'<g\b[^>]*>\s*</g>', '', svg)
+    svg = re.sub(r' (stroke-linecap="butt"|stroke-linejoin="miter"|stroke-width="1.00"'
+                 r'|class="gridline"|font-family="sans-serif"|font-size="11.00"|id="[^"]*")',
+                 '', svg)
+    svg = re.sub(r'color="(\w+)" stroke="currentColor"', r'stroke="\1"', svg)
+    svg = re.sub(r'<tspan *>([^<]*)</tspan>', r'\1', svg)
+    svg = svg.replace('<svg', '<svg font-family="sans-serif" font-size="11"', 1)
     return re.sub(r'\s*\n\s*', '\n', svg).strip() + '\n'
