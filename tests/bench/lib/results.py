@@ -188,6 +188,7 @@ def readme(path, everything):
 
 def save(path, everything):
     """JSON, a line for each list of samples."""
+    everything = {'licence': 'SPDX-License-Identifier: GPL-2.0-or-later', **everything}
     text = json.dumps(everything, indent=1, ensure_ascii=False)
     text = re.sub(r'\[\s+([-0-9.e+,\s]+?)\s+\]',
                   lambda m: '[' + ' '.join(m.group(1).split()) + ']', text)
