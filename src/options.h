@@ -36,6 +36,7 @@ struct options {
 	uint64_t spill_bytes;           /* 0: no cap */
 	unsigned spill_high, spill_low; /* percent */
 	bool spill_force, spill_encrypt;
+	bool io_uring;
 	enum fs_profile profile;
 	unsigned forgo;    /* enum fs_forgo */
 	bool workers_said; /* and not left at their defaults */

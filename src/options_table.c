@@ -292,6 +292,12 @@ static int parse_spill_low(struct options *o, const char *value)
 	return parse_percent(value, 1, 99, &o->spill_low);
 }
 
+static int parse_io_uring(struct options *o, const char *value UNUSED)
+{
+	o->io_uring = true;
+	return 0;
+}
+
 static int parse_spill_force(struct options *o, const char *value UNUSED)
 {
 	o->spill_force = true;

@@ -5,7 +5,7 @@
 # options begin
 _foldfs_own="size= mem_limit= nr_inodes= mode= uid= gid= compress= workers=
 	cache= profile= forgo= spill= spill_size= spill_high= spill_low=
-	spill_force spill_encrypt config= fsname= subtype= allow_other"
+	spill_force spill_encrypt io_uring config= fsname= subtype= allow_other"
 # options end
 _foldfs_generic="ro rw nosuid suid nodev dev noexec exec sync async dirsync
 	noatime atime"

@@ -20,7 +20,7 @@ function __foldfs_options
         $before"config="(__fish_complete_path | string replace -r '\t.*' '') \
         $before"subtype="foldfs
     # options end
-    printf '%s\n' $before{spill_force,spill_encrypt,allow_other,ro,rw,nosuid,suid,nodev,dev} \
+    printf '%s\n' $before{spill_force,spill_encrypt,io_uring,allow_other,ro,rw,nosuid,suid,nodev,dev} \
         $before{noexec,exec,sync,async,dirsync,noatime,atime}
 end
 

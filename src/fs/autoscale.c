@@ -50,7 +50,7 @@ void autoscale_free(struct autoscale *a)
  * none. */
 bool autoscale_is_possible(const struct fs *fs)
 {
-	return fs->config->profile != FS_PROFILE_SWAP;
+	return fs->config->profile != FS_PROFILE_SWAP && !fs->rings;
 }
 
 /* Of swap one may have to wait for a lock that another holds: never one. */

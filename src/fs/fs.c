@@ -25,6 +25,7 @@
 #include "fs/pause.h"
 #include "fs/pressure.h"
 #include "fs/reaper.h"
+#include "fs/ring.h"
 #include "fs/selfcheck.h"
 #include "fs/signals.h"
 #include "fs/spiller.h"
@@ -72,25 +73,57 @@ static int start_spilling(struct fs *fs)
 		       : 0;
 }
 
+/* Without them requests come by /dev/fuse. */
+static int start_rings(struct fs *fs, unsigned nr_workers)
+{
+	char limit[SIZE_TEXT_MAX], all[SIZE_TEXT_MAX];
+	const char *why;
+	int r = rings_new(fs, nr_workers, &why);
+
+	if (r == -EOPNOTSUPP) {
+		log_warning("%s: io_uring: %s; requests come by /dev/fuse",
+			    fs->config->mountpoint, why);
+		return 0;
+	}
+	if (r == -ENOSPC) {
+		log_error("%s: mem_limit=%s is too small for io_uring, which "
+			  "takes %s with %u workers",
+			  fs->config->mountpoint,
+			  size_format(fs->config->mem_limit_bytes, limit),
+			  size_format(rings_bytes(nr_workers), all),
+			  nr_workers);
+		return r;
+	}
+	if (r)
+		return failed(fs, "io_uring", r);
+	autoscale_set(fs->autoscale, false);
+	return 0;
+}
+
 /* The first workers. A number that was asked for is all or nothing; by itself
  * there are as many as mem_limit has room for. */
 static int start_workers(struct fs *fs)
 {
 	unsigned asked = fs->config->workers;
-	unsigned n = asked ? asked : autoscale_first(fs->config);
+	unsigned n = asked ? asked : autoscale_first(fs->config), needed;
 	char limit[SIZE_TEXT_MAX], each[SIZE_TEXT_MAX];
 	char codec[CODEC_TEXT_MAX];
-	int r = crew_set(fs->crew, n);
+	int r = fs->config->io_uring ? start_rings(fs, n) : 0;
 
+	if (r)
+		return r;
+	r = crew_set(fs->crew, n);
 	if (r != -ENOSPC)
 		return r ? failed(fs, "cannot start workers", r) : 0;
-	if (!asked && crew_count(fs->crew) > 0)
+	/* Each queue of a ring needs its worker. */
+	needed = asked || fs->rings ? n : 1;
+	if (!asked && !fs->rings && crew_count(fs->crew) > 0)
 		return 0;
 	log_error("%s: mem_limit=%s is too small for %u worker%s with "
 		  "compress=%s, each of which takes %s",
 		  fs->config->mountpoint,
-		  size_format(fs->config->mem_limit_bytes, limit),
-		  asked ? asked : 1, asked > 1 ? "s" : "",
+		  size_format(fs->config->mem_limit_bytes, limit), needed,
+		  needed > 1 ? "s" : "",
 		  codec_format(&fs->config->compress, codec),
 		  size_format(worker_bytes(fs), each));
 	return r;
@@ -175,6 +208,7 @@ static void stop(struct fs *fs, struct signals *signals, struct talk *talk)
 	later_stop(fs->later);
 	if (fs->crew)
 		crew_stop(fs->crew);
+	rings_free(fs);
 	spiller_stop(fs->spiller);
 	reaper_stop(fs->reaper);
 	tidy_stop(fs->tidy);

@@ -36,6 +36,7 @@ struct fs_config {
 	gid_t gid;
 	struct codec_params compress;
 	unsigned workers; /* 0: auto */
+	bool io_uring;    /* requests by it, where the kernel has that */
 	enum fs_cache cache;
 	const char *spill_path;         /* absolute; NULL: none */
 	uint64_t spill_bytes;           /* its cap; 0: none */

@@ -2,6 +2,7 @@
 /* Replies to writes that wait for a moment, because swap is full. */
 #include "fs/held.h"
 #include "fs/reply.h"
+#include "fs/ring.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -9,11 +10,14 @@ static void send_first(struct worker *w)
 {
 	struct held *held = &w->held;
 	const struct held_reply *reply = &held->reply[held->first];
+	struct ring_entry *at_hand = w->entry;
 
+	w->entry = reply->entry;
 	if (reply->error)
 		reply_error(w, reply->unique, reply->error);
 	else
 		reply_written(w, reply->unique, reply->n_bytes);
+	w->entry = at_hand;
 	held->first = (held->first + 1) % HELD_MOST;
 	held->n--;
 }
@@ -33,17 +37,21 @@ void held_add(struct worker *w, uint64_t unique, uint64_t now_ns, int error,
 	      uint32_t n_bytes)
 {
 	struct held *held = &w->held;
+	unsigned most = w->ring ? ring_holds(w) : HELD_MOST;
 	uint64_t wait_ns = error ? HELD_FAILED_NS : HELD_SLOW_NS;
 
-	if (held->n == HELD_MOST)
+	while (held->n && held->n >= most)
 		send_first(w);
 	held->reply[(held->first + held->n) % HELD_MOST] = (struct held_reply){
 		.unique = unique,
+		.entry = w->entry,
 		.due_ns = due_after_last(held, now_ns + wait_ns),
 		.n_bytes = n_bytes,
 		.error = error,
 	};
 	held->n++;
+	if (most == 0)
+		send_first(w);
 }
 
 void held_send_due(struct worker *w, uint64_t now_ns)

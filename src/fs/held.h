@@ -21,11 +21,13 @@
 #define HELD_SLOW_NS UINT64_C(2000000)
 #define HELD_FAILED_NS UINT64_C(50000000)
 
+struct ring_entry;
 struct worker;
 
 struct held_reply {
 	uint64_t unique;
-	uint64_t due_ns; /* never before the one's before it */
+	struct ring_entry *entry; /* as the worker's; its own while it waits */
+	uint64_t due_ns;          /* never before the one's before it */
 	uint32_t n_bytes;
 	int error; /* 0 or -errno */
 };

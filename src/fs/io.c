@@ -65,6 +65,7 @@ bool io_read(struct worker *w, const struct fuse_in_header *head, size_t n)
 	struct io_request request = {
 		.unique = head->unique,
 		.node = head->nodeid,
+		.entry = w->entry,
 		.start_ns = w->start_ns,
 	};
 

@@ -14,6 +14,7 @@
 /* What is kept of a READ that is answered later. */
 struct io_request {
 	uint64_t unique, node;
+	struct ring_entry *entry; /* as the worker's; its own while it waits */
 	uint64_t start_ns;
 };
 

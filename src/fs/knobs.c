@@ -85,6 +85,8 @@ static int set_workers(struct fs *fs, const char *text)
 
 	if (r)
 		return r;
+	if (fs->rings)
+		return -EBUSY;
 	if (w.automatic && !autoscale_is_possible(fs))
 		return -EINVAL;
 	if (w.automatic) {
@@ -221,7 +223,8 @@ static const char *why_workers(struct fs *fs, int error, char room[CTL_WHY_MAX])
 
 	switch (-error) {
 	case EBUSY:
-		return "the last worker stays";
+		return fs->rings ? "their number is fixed with io_uring"
+				 : "the last worker stays";
 	case ENOSPC:
 		text = "mem_limit has no room for another worker";
 		break;

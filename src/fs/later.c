@@ -70,6 +70,7 @@ static void work(struct task *task, void *arg)
 	worker_now = &me;
 	while (!task_cancelled(task) && (job = take_first(later))) {
 		me.fd = job->fd;
+		me.entry = job->entry;
 		run(later, job);
 	}
 	if (later->kind == LATER_QUICK && !task_cancelled(task)) {
@@ -130,6 +131,7 @@ void later_stop(struct later *later)
 	worker_now = &me;
 	while ((job = take_first(later))) {
 		me.fd = job->fd;
+		me.entry = job->entry;
 		if (job->req)
 			reply_result(job->req, -EINTR);
 		else
@@ -155,6 +157,7 @@ void later_add(struct later *later, fuse_req_t req, struct later_job *job)
 {
 	job->req = req;
 	job->fd = worker_now->fd;
+	job->entry = worker_now->entry;
 	put_last(later, job);
 }
 
@@ -162,5 +165,6 @@ void later_post(struct later *later, struct later_job *job)
 {
 	job->req = NULL;
 	job->fd = -1;
+	job->entry = NULL;
 	put_last(later, job);
 }

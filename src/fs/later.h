@@ -20,6 +20,7 @@ struct later_job {
 	struct later_job *next;
 	fuse_req_t req; /* NULL: none, then there is a cancel */
 	int fd;
+	struct ring_entry *entry; /* as the worker's */
 	/* Carries it out and replies, in the background thread. */
 	void (*run)(struct fs *fs, struct later_job *job);
 	/* Instead of it, when the end came first. */

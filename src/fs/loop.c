@@ -26,6 +26,7 @@
 #include "fs/parking.h"
 #include "fs/pause.h"
 #include "fs/reply.h"
+#include "fs/ring.h"
 #include "fs/trace.h"
 #include "fs/wire.h"
 #include <errno.h>
@@ -83,12 +84,10 @@ void loop_serve(struct worker *w, size_t n)
 			    clock_ns() - start_ns);
 }
 
-ssize_t loop_next_request(struct worker *w)
+static ssize_t read_device(struct worker *w)
 {
 	ssize_t n;
 
-	if (unlikely(w->held.n))
-		held_send_due(w, clock_ns());
 	/* ENOENT: the request was taken back before we had it. */
 	do
 		n = read(w->fd, w->in, LOOP_HEAD_BYTES + IO_MAX_BYTES);
@@ -100,6 +99,28 @@ ssize_t loop_next_request(struct worker *w)
 	return n;
 }
 
+/* What came by /dev/fuse first: there is little of it. */
+static ssize_t next_of_ring(struct worker *w)
+{
+	ssize_t n = 0;
+
+	if (ring_looks_aside(w)) {
+		ring_open(w, NULL);
+		n = read_device(w);
+		/* There may be more. */
+		if (n > 0)
+			ring_look_aside(w);
+	}
+	return n ? n : ring_next(w);
+}
+
+ssize_t loop_next_request(struct worker *w)
+{
+	if (unlikely(w->held.n))
+		held_send_due(w, clock_ns());
+	return w->ring ? next_of_ring(w) : read_device(w);
+}
+
 /* Never waits for a stream: the request's owner holds one. */
 static void help(struct worker *w)
 {
@@ -108,6 +129,7 @@ static void help(struct worker *w)
 
 	if (!stream)
 		return;
+	ring_flush(w);
 	share_help(e->share, stream);
 	w->helped = true;
 	stream_put(e->streams, stream);
@@ -132,12 +154,24 @@ static ssize_t wait_briefly(struct worker *w)
 	return n;
 }
 
+/* EINTR is as good a reason as any to look again. */
+static void sleep_until(struct worker *w)
+{
+	int wait_ms = held_wait_ms(w, clock_ns());
+	struct epoll_event event;
+
+	if (w->ring)
+		ring_sleep(w, wait_ms);
+	else if (epoll_wait(w->epoll_fd, &event, 1, wait_ms) < 0 &&
+		 errno != EINTR)
+		invariant(!"epoll_wait() on descriptors of our own");
+}
+
 /* Until there is a request, or a part of one to help with. As
  * loop_next_request(). */
 static ssize_t rest(struct worker *w)
 {
 	struct share *share = w->fs->engine.share;
-	struct epoll_event event;
 	ssize_t n;
 
 	if (!share_rest(share, w->slot)) {
@@ -146,13 +180,8 @@ static ssize_t rest(struct worker *w)
 	}
 	parking_rest(w);
 	n = wait_briefly(w);
-	/* EINTR is as good a reason as any to look again. */
-	if (n == 0 && !share_is_called(share, w->slot) &&
-	    !parking_has_some(w) &&
-	    epoll_wait(w->epoll_fd, &event, 1, held_wait_ms(w, clock_ns())) <
-		    0 &&
-	    errno != EINTR)
-		invariant(!"epoll_wait() on descriptors of our own");
+	if (n == 0 && !share_is_called(share, w->slot) && !parking_has_some(w))
+		sleep_until(w);
 	/* With a request at hand the parts are left to others. */
 	if (share_rest_end(share, w->slot) && n == 0)
 		help(w);
@@ -165,7 +194,10 @@ static int loop(struct worker *w)
 	ssize_t n;
 
 	while (!crew_leaving(crew, w->slot)) {
+		if (pause_is_asked(w->fs->pause, PAUSE_SERVING))
+			ring_flush(w);
 		pause_point(w->fs->pause, PAUSE_SERVING);
+		ring_join(w);
 		parking_follow(w);
 		parking_serve(w);
 		n = loop_next_request(w);
@@ -176,6 +208,7 @@ static int loop(struct worker *w)
 		if (n > 0)
 			loop_serve(w, (size_t)n);
 	}
+	ring_flush(w);
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	n = loop_next_request(w);
 	if (n > 0)

@@ -18,6 +18,7 @@
 #include "base/heap.h"
 #include "base/page.h"
 #include "fs/latency.h"
+#include "fs/ring.h"
 #include "fs/worker.h"
 #include <errno.h>
 #include <string.h>
@@ -307,6 +308,7 @@ static void finish(struct worker *w, struct parked *parked)
 {
 	struct store_ahead ahead = {parked->blocks, parked->n_blocks};
 
+	ring_open(w, parked->request.entry);
 	io_finish_read(w, &parked->request, &parked->in, &ahead);
 	latency_add(w->fs->latency, w->slot, FUSE_READ,
 		    clock_ns() - parked->request.start_ns);

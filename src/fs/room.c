@@ -6,6 +6,7 @@
 #include "fs/loop.h"
 #include "fs/parking.h"
 #include "fs/pause.h"
+#include "fs/ring.h"
 #include "fs/spiller.h"
 #include "fs/tidy.h"
 #include "fs/worker.h"
@@ -93,6 +94,7 @@ bool room_try_again(struct fs *fs, int r, struct room *room)
 
 	if (likely(r != -ENOSPC))
 		return false;
+	ring_flush(worker_now);
 	if (store_owes(store)) {
 		store_settle(store, TALLY_SHARED_ROW);
 		room->tries++;

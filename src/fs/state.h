@@ -33,6 +33,9 @@ struct latency;
 struct later;
 struct parking;
 struct pause;
+struct ring;
+struct ring_entry;
+struct rings;
 struct spiller;
 struct tidy;
 struct reaper;
@@ -57,11 +60,13 @@ struct worker {
 	uint64_t promised_bytes; /* while it comes up; fs->charge_lock */
 	_Atomic clockid_t cpu_clock; /* of its thread; 0: it has none */
 	bool was_up;                 /* once or now; fs->charge_lock */
-	char *buffers;  /* one piece; NULL while the slot is down */
-	char *in;       /* a request; its payload is page-aligned */
-	char *out;      /* IO_MAX_BYTES for a reply's data: over the payload */
-	bool helped;    /* with a shared request, just now */
-	unsigned flags; /* enum request_flag, of the request at hand */
+	char *buffers; /* one piece; NULL while the slot is down */
+	char *in;      /* a request; its payload is page-aligned */
+	char *out;     /* IO_MAX_BYTES for a reply's data: over the payload */
+	struct ring *ring;        /* its own; NULL: requests come by fd alone */
+	struct ring_entry *entry; /* where the request at hand is; NULL: in */
+	bool helped;              /* with a shared request, just now */
+	unsigned flags;          /* enum request_flag, of the request at hand */
 	unsigned waits_for_room; /* requests inside requests: fs/room.h */
 	uint64_t start_ns;       /* of the request at hand */
 	struct parking *parking; /* its thread's; NULL: there is none */
@@ -95,6 +100,7 @@ struct fs {
 	int fuse_fd;
 	struct crew *crew;
 	struct worker worker[CREW_MAX];
+	struct rings *rings;     /* NULL: there are none */
 	struct lock charge_lock; /* what slots are charged for; leaf */
 	struct later *later;     /* what must not run in a worker */
 	struct later *slow;      /* and may take minutes */

@@ -7,6 +7,7 @@
 #include "fs/knobs.h"
 #include "fs/latency.h"
 #include "fs/parking.h"
+#include "fs/ring.h"
 #include "fs/spill_knobs.h"
 #include <errno.h>
 #include <stdio.h>
@@ -208,6 +209,7 @@ int values_collect(void *arg, struct ctl_values *ret)
 	request_numbers(fs, &v);
 	tree_numbers(e, &v);
 	v.number[CTL_workers] = crew_count(fs->crew);
+	v.number[CTL_io_uring] = rings_began(fs);
 	v.number[CTL_pid] = (uint64_t)getpid();
 	v.number[CTL_uptime] = (clock_ns() - fs->started_ns) / NS_PER_S;
 	r = compress_text(e, &v);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The corners of the kernel's protocol that libfuse 3.14 does not speak. */
 #include "fs/wire.h"
+#include "fs/ring.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -151,6 +152,8 @@ bool wire_patch_reply(struct fs *fs, struct iovec *iov, int count)
 	/* Shared mappings of files that are opened for direct I/O. */
 	if (fs->config->cache == FS_CACHE_NONE)
 		more |= WIRE_DIRECT_IO_ALLOW_MMAP;
+	if (fs->rings)
+		more |= RING_INIT_FLAG;
 	fs->init_flags &= more;
 	init->flags |= (uint32_t)fs->init_flags;
 	if (fs->init_flags >> 32) {
@@ -162,6 +165,8 @@ bool wire_patch_reply(struct fs *fs, struct iovec *iov, int count)
 
 void wire_init_done(struct fs *fs)
 {
+	if (fs->init_flags & RING_INIT_FLAG)
+		rings_begin(fs);
 	atomic_store_explicit(&fs->answers, true, memory_order_release);
 	eventfd_write(fs->ready_fd, 1);
 }

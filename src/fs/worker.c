@@ -12,6 +12,7 @@
 #include "base/page.h"
 #include "fs/loop.h"
 #include "fs/pause.h"
+#include "fs/ring.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -145,11 +146,16 @@ static void down_stream(void *arg, unsigned slot)
 	stream_down(fs->engine.streams, slot);
 }
 
+void worker_own_buffers(struct worker *w)
+{
+	w->in = w->buffers + PAGE_BYTES - LOOP_HEAD_BYTES;
+	w->out = w->buffers + 2 * PAGE_BYTES;
+}
+
 static void place_buffers(struct worker *w, char *buffers)
 {
 	w->buffers = buffers;
-	w->in = buffers + PAGE_BYTES - LOOP_HEAD_BYTES;
-	w->out = buffers + 2 * PAGE_BYTES;
+	worker_own_buffers(w);
 }
 
 /* Written once, so that every page is there before a request needs it. */
@@ -198,7 +204,12 @@ static void end_loan(struct worker *w)
 
 bool worker_lend_buffers(struct worker *w, struct worker_outer *ret_outer)
 {
-	struct worker_outer outer = {w->buffers, w->flags, w->loan_bytes};
+	struct worker_outer outer = {.buffers = w->buffers,
+				     .in = w->in,
+				     .out = w->out,
+				     .entry = w->entry,
+				     .flags = w->flags,
+				     .loan_bytes = w->loan_bytes};
 	char *buffers = NULL;
 
 	if (pay_for_loan(w)) {
@@ -227,6 +238,9 @@ void worker_return_buffers(struct worker *w, const struct worker_outer *outer)
 	end_loan(w);
 	w->loan_bytes = outer->loan_bytes;
 	w->flags = outer->flags;
+	w->in = outer->in;
+	w->out = outer->out;
+	w->entry = outer->entry;
 }
 
 static void down_buffers(void *arg, unsigned slot)
@@ -286,7 +300,9 @@ static int up_epoll(void *arg, unsigned slot)
 	struct epoll_event leave = {.events = EPOLLIN};
 	struct epoll_event help = {.events = EPOLLIN | EPOLLET};
 	struct epoll_event pause = {.events = EPOLLIN};
+	struct epoll_event ring = {.events = EPOLLIN | EPOLLET};
 	struct share *share = fs->engine.share;
+	int ring_fd = rings_fd(fs, slot);
 	int r = share_up(share, slot);
 
 	if (r)
@@ -300,7 +316,9 @@ static int up_epoll(void *arg, unsigned slot)
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, share_fd(share, slot),
 		      &help) == 0 &&
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, pause_fd(fs->pause),
-		      &pause) == 0)
+		      &pause) == 0 &&
+	    (ring_fd < 0 ||
+	     epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, ring_fd, &ring) == 0))
 		return 0;
 	r = -errno;
 	close(w->epoll_fd);

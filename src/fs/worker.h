@@ -16,9 +16,12 @@ uint64_t worker_bytes(struct fs *fs);
 void workers_init(struct fs *fs);
 /* Closes the clones; the session is over and the crew is gone. */
 void workers_fini(struct fs *fs);
+/* A request goes into the buffers of its slot, and comes from there. */
+void worker_own_buffers(struct worker *w);
 /* What of a worker belongs to the request that serves others meanwhile. */
 struct worker_outer {
-	char *buffers;
+	char *buffers, *in, *out;
+	struct ring_entry *entry;
 	unsigned flags;
 	uint64_t loan_bytes;
 };

@@ -179,12 +179,13 @@ static void spilling_has_options(void **state UNUSED)
 	assert_null(o.spill);
 	assert_int_equal(o.spill_high, 95);
 	assert_int_equal(o.spill_low, 80);
-	taken("spill=/a/b,spill_size=1M,spill_high=70,spill_low=10,spill_force,"
+	taken("spill=/a/b,spill_size=1M,spill_high=70,spill_low=10,spill_force,io_uring,"
 	      "spill_encrypt");
 	assert_string_equal(o.spill, "/a/b");
 	assert_int_equal(o.spill_bytes, MIB);
 	assert_int_equal(o.spill_high, 70);
 	assert_int_equal(o.spill_low, 10);
+	assert_true(o.io_uring);
 	assert_true(o.spill_force && o.spill_encrypt);
 	taken("spill=/a,spill=b/c,spill_size=128G,spill_high=100,spill_low=99");
 	assert_non_null(getcwd(here, sizeof(here)));
