@@ -117,7 +117,7 @@ static void workers_are_charged(void **state)
 	streams_set_retire(rig.fs->engine.streams, RETIRE_EAGER, 0);
 	one = budget_used(budget);
 	assert_int_equal(crew_set(rig.fs->crew, 3), 0);
-	assert_true(budget_used(budget) >= one + 2 * 2 * MIB);
+	assert_true(budget_used(budget) >= one + 2 * MIB);
 	assert_int_equal(crew_set(rig.fs->crew, 1), 0);
 	once = budget_used(budget);
 	assert_in_range(once, one + 1, one + MIB);
