@@ -8,6 +8,7 @@
 #include "fs/mount.h"
 #include "base/heap.h"
 #include "base/log.h"
+#include "fs/mount_id.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
 #include <errno.h>
@@ -19,6 +20,8 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define MOUNTS "/proc/self/mountinfo"
 
 extern char **environ;
 
@@ -109,6 +112,9 @@ static int mount_session(struct fs *fs)
 		return r;
 	}
 	fs->fuse_fd = fuse_session_fd(fs->se);
+	/* Without a list nothing can be said of what lies over it. */
+	if (mount_id(MOUNTS, fs->config->mountpoint, &fs->mount_id))
+		fs->mount_id = 0;
 	flags = fcntl(fs->fuse_fd, F_GETFL);
 	if (flags < 0 || fcntl(fs->fuse_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
@@ -203,8 +209,17 @@ static int detach_once(const char *mountpoint, bool lazy)
 
 int mount_detach(struct fs *fs, bool *ret_busy)
 {
-	int r = detach_once(fs->config->mountpoint, false);
-	bool busy = r == -EBUSY;
+	bool busy;
+	int r;
+
+	/* What lies over it is not ours to take away. */
+	if (mount_is_covered(MOUNTS, fs->config->mountpoint, fs->mount_id)) {
+		log_error("%s: something else is mounted over it",
+			  fs->config->mountpoint);
+		return -EBUSY;
+	}
+	r = detach_once(fs->config->mountpoint, false);
+	busy = r == -EBUSY;
 
 	if (busy)
 		r = detach_once(fs->config->mountpoint, true);

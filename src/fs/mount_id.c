@@ -35,8 +35,10 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-/* 36 35 0:98 /root /mnt/point options [fields] - type source options */
-static bool is_ours(char *line, const char *mountpoint, unsigned *ret_id)
+/* 36 35 0:98 /root /mnt/point options [fields] - type source options.
+ * True for what is mounted there; @ret_ours: of our type, with this minor. */
+static bool is_at(char *line, const char *mountpoint, bool *ret_ours,
+		  unsigned *ret_id)
 {
 	static const char type[] = " - fuse.foldfs ";
 	bool right_type = strstr(line, type) != NULL;
@@ -49,9 +51,10 @@ static bool is_ours(char *line, const char *mountpoint, unsigned *ret_id)
 			return false;
 	}
 	unescape(field[4]);
-	if (!right_type || strcmp(field[4], mountpoint) != 0 ||
+	if (strcmp(field[4], mountpoint) != 0 ||
 	    sscanf(field[2], "%*u:%u", &id) != 1)
 		return false;
+	*ret_ours = right_type;
 	*ret_id = id;
 	return true;
 }
@@ -60,13 +63,36 @@ int mount_id(const char *list, const char *mountpoint, unsigned *ret_id)
 {
 	FILE *f = fopen(list, "re");
 	char line[LINE_MAX_BYTES];
+	unsigned id;
+	bool ours;
 	int r = -ENOENT;
 
 	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f))
-		if (is_ours(line, mountpoint, ret_id))
+		if (is_at(line, mountpoint, &ours, &id) && ours) {
+			*ret_id = id;
 			r = 0;
+		}
 	fclose(f);
 	return r;
+}
+
+bool mount_is_covered(const char *list, const char *mountpoint, unsigned id)
+{
+	FILE *f = fopen(list, "re");
+	char line[LINE_MAX_BYTES];
+	bool seen = false, covered = false, ours;
+	unsigned other;
+
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (!is_at(line, mountpoint, &ours, &other))
+			continue;
+		covered = !ours || other != id;
+		seen |= !covered;
+	}
+	fclose(f);
+	return seen && covered;
 }

@@ -4,6 +4,7 @@
 #define SRC_FS_MOUNT_ID_H
 
 #include "base/compiler.h"
+#include <stdbool.h>
 
 /*
  * Found by its mount point in @list (/proc/self/mountinfo), never by touching
@@ -12,5 +13,9 @@
  */
 int mount_id(const char *list, const char *mountpoint,
 	     unsigned *ret_id) MUST_CHECK;
+
+/* Whether something else is mounted over it at the same place. False as well
+ * when the list cannot be read, or the mount has gone. */
+bool mount_is_covered(const char *list, const char *mountpoint, unsigned id);
 
 #endif

@@ -98,6 +98,7 @@ struct fs {
 	struct latency *latency;
 	struct fuse_session *se;
 	int fuse_fd;
+	unsigned mount_id; /* fs/mount_id.h */
 	struct crew *crew;
 	struct worker worker[CREW_MAX];
 	struct rings *rings;     /* NULL: there are none */

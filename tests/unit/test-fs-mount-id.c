@@ -108,6 +108,23 @@ static void nonsense_is_passed_over(void **state UNUSED)
 	has("");
 }
 
+static void what_lies_over_it_is_seen(void **state UNUSED)
+{
+	has(LINE("24", "/", "ext4") LINE("41", "/mnt", "fuse.foldfs"));
+	assert_false(mount_is_covered(list, "/mnt", 41));
+	assert_false(mount_is_covered(list, "/mnt", 42));
+	has(LINE("41", "/mnt", "fuse.foldfs") LINE("50", "/mnt", "tmpfs"));
+	assert_true(mount_is_covered(list, "/mnt", 41));
+	has(LINE("41", "/mnt", "fuse.foldfs")
+		    LINE("43", "/mnt", "fuse.foldfs"));
+	assert_true(mount_is_covered(list, "/mnt", 41));
+	assert_false(mount_is_covered(list, "/mnt", 43));
+	has(LINE("41", "/mnt", "fuse.foldfs") LINE("50", "/mnt/a", "tmpfs"));
+	assert_false(mount_is_covered(list, "/mnt", 41));
+	has("");
+	assert_false(mount_is_covered(list, "/mnt", 41));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +132,7 @@ int main(void)
 		cmocka_unit_test(the_last_of_several_counts),
 		cmocka_unit_test(blanks_and_the_like_are_escaped),
 		cmocka_unit_test(the_longest_mount_point_fits),
+		cmocka_unit_test(what_lies_over_it_is_seen),
 		cmocka_unit_test(nonsense_is_passed_over),
 	};
 
