@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GROUP_KEYS_MAX 28
+#define GROUP_KEYS_MAX 32
 
 struct line {
 	const char *label;
