@@ -77,7 +77,8 @@ class Size(Case):
         self.steps = list(self.files)
         self.size = self.gib[-1] << 30
         self.options = {'foldfs': 'mem_limit=2g'}
-        self.targets = [Target(f'tables of {step}, bytes a page', 'tables', step, at_most=20)
+        self.targets = [Target(f'tables of {step}, bytes a page', 'tables', step, at_most=20,
+                               reason='a table grows by whole chunks')
                         for step in self.steps]
         self.budget = 10 if bench.quick else 120
 

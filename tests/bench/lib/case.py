@@ -29,13 +29,15 @@ class Target:
     """What `metric` of `ours` should be in `step`.
 
     With `against`, the ratio ours / against is judged, without it the value
-    itself. `text` is what the row is called, `reason` why it is missed, where
-    that is known: it is printed only if it is.
+    itself. `ours` may be several peers: the best of them counts, and the row
+    names it. `text` is what the row is called, `reason` why it is missed, where
+    that is known: it is printed only if it is. Without figures, for they
+    would be those of another day.
     """
     text: str
     metric: str
     step: str = ''
-    ours: str = 'foldfs'
+    ours: str | tuple = 'foldfs'
     against: str = ''
     at_least: float = None
     at_most: float = None
@@ -59,7 +61,7 @@ class Case:
     peers     names from lib/peer.py; the first is ours. A peer that cannot be
               had is left out, with the reason in the results
     size      bytes of files the peer must have room for
-    options   {peer: mount options added to its own}
+    options   {peer: mount options added to its own; features of ext4-zram}
     steps     labels; each is measured in rounds of its own
     rounds    how many; the runner's own number unless it is set
     metrics   list of Metric

@@ -28,6 +28,7 @@ from case import CannotRun
 HERE = os.path.dirname(os.path.abspath(__file__))
 ZRAM_ENTRY = 16  # bytes of the kernel's table for each page of a zram device
 MOST_SECONDS = 900
+FUSE_URING = '/sys/module/fuse/parameters/enable_uring'
 DISK = '/var/tmp'
 
 
@@ -111,6 +112,7 @@ class Peer:
             '/usr/bin/python3', '-S', f'{HERE}/stopwatch.py', report, self.cgroup.procs, *argv]
         with contextlib.suppress(FileNotFoundError):
             os.unlink(report)
+        start = time.monotonic()
         done = subprocess.run(command, cwd=cwd, env=env, timeout=seconds, check=False,
                               capture_output=True, text=True, errors='replace',
                               preexec_fn=worlds.die_with_parent)
@@ -122,6 +124,8 @@ class Peer:
         if said['code'] != 0 or 'seconds' not in said:
             raise Failed(f'{self.name}: {shlex.join(argv)[:300]}: exit {said["code"]}: '
                          + (done.stdout[-500:] + done.stderr[-500:]).strip())
+        self.world.timed += said['seconds']
+        self.world.around += time.monotonic() - start - said['seconds']
         return Timed(said, done.stdout)
 
     def client(self, argv, cwd=None, env=None, seconds=MOST_SECONDS, **how):
@@ -164,6 +168,20 @@ class Peer:
 
     # Parts that several peers are made of
 
+    def parameter(self, path, value):
+        """A parameter of the kernel has another value until the peer is down."""
+        try:
+            with open(path, encoding='ascii') as file:
+                usual = file.read().strip()
+            if usual == value:
+                return
+            self.world.journal.add('file', f'{path}={usual}')
+            self.stack.callback(self.world.journal.remove, 'file', f'{path}={usual}')
+            self.stack.callback(worlds.write, path, usual)
+            worlds.write(path, value)
+        except OSError as error:
+            raise CannotRun(f'{path} cannot be {value}: {error.strerror}') from None
+
     def mount(self, kind, source, options=''):
         """Mount below top; the directory."""
         directory = f'{self.top}/mount'
@@ -200,7 +218,7 @@ class Peer:
         with open(f'{base}/disksize', encoding='ascii') as file:
             pages = int(file.read()) // 4096
         return {'zram pool': stat[2], 'zram table': pages * ZRAM_ENTRY,
-                'zram handles': _slabs(f'-zram{self.zram_number} ')}
+                'zram handles': slabs(f'-zram{self.zram_number} ')}
 
     def on_disk(self):
         """A directory that is not in memory."""
@@ -222,7 +240,7 @@ class Peer:
         return device
 
 
-def _slabs(mark):
+def slabs(mark):
     """Bytes of the kernel's slabs whose names have the mark; 0 if unknown."""
     try:
         with open('/proc/slabinfo', encoding='ascii') as file:
@@ -311,6 +329,20 @@ class FoldfsWriteback(Foldfs):
     mount_options = 'cache=writeback'
 
 
+class FoldfsUring(Foldfs):
+    """Requests by io_uring, which the kernel allows for as long as it is up."""
+    name = 'foldfs-uring'
+    title = 'foldfs lz4, io_uring'
+    mount_options = 'io_uring'
+
+    def up(self):
+        self.parameter(FUSE_URING, 'Y')
+        super().up()
+        if not self.key('io_uring'):
+            raise CannotRun('requests do not come by io_uring here')
+        self.described += f'; {os.path.basename(FUSE_URING)}=Y'
+
+
 class FoldfsAlone(Foldfs):
     """Nobody to share a large request with."""
     name = 'foldfs-alone'
@@ -373,11 +405,15 @@ class Ext4Zram(Peer):
     title = 'ext4 on zram lz4'
     programs = ('mkfs.ext4',)
     codec = 'lz4'
+    # With a journal unless a case wants otherwise: without one a new file looks at
+    # each inode that was removed in the last minutes, so runs would hinder the next.
+    features = 'has_journal'
 
     def up(self):
-        self.described = f'{self.codec}; mkfs.ext4 -O ^has_journal -m 0; discard,noatime'
+        features = self.options or self.features
+        self.described = f'{self.codec}; mkfs.ext4 -O {features} -m 0; discard,noatime'
         device = self.zram(2 * self.size, self.codec)
-        self.call('mkfs.ext4', '-q', '-O', '^has_journal', '-m', '0', device)
+        self.call('mkfs.ext4', '-q', '-O', features, '-m', '0', device)
         self.dir = self.mount('ext4', device, 'discard,noatime')
         self.file = f'{self.dir}/file'
 
@@ -463,7 +499,7 @@ class EmptyLibfuse(Empty):
 
 ALL = {kind.name: kind for kind in (
     Foldfs, FoldfsZstd, FoldfsWriteback, Tmpfs, Zram, Ext4Zram, Ext4ZramZstd, Btrfs,
-    BtrfsLzo, FoldfsAlone, FoldfsSpill, Disk, Nbdkit, Empty, EmptyLibfuse)}
+    BtrfsLzo, FoldfsUring, FoldfsAlone, FoldfsSpill, Disk, Nbdkit, Empty, EmptyLibfuse)}
 
 
 def make(name, world, size, options=''):

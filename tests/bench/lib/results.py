@@ -45,7 +45,7 @@ def of_case(case):
     """An empty record of a case."""
     return {'title': case.title, 'steps': {}, 'missing': {}, 'peers': {}, 'extra': {},
             'metrics': {m.name: {'unit': m.unit, 'better': m.better} for m in case.metrics},
-            'targets': [], 'seconds': 0}
+            'targets': [], 'rounds': case.rounds, 'seconds': 0}
 
 
 def add(record, step, peer, values):
@@ -61,25 +61,38 @@ def value_of(record, step, metric, peer):
     return median(samples) if samples else None
 
 
+def _best(target, record):
+    """(the best peer of those that are ours, its median or None)."""
+    names = (target.ours,) if isinstance(target.ours, str) else target.ours
+    found = [(value_of(record, target.step, target.metric, name), name) for name in names]
+    found = [(value, name) for value, name in found if value is not None]
+    if not found:
+        return names[0], None
+    best = max if record['metrics'][target.metric]['better'] == 'high' else min
+    value, name = best(found)
+    return name, value
+
+
 def _measured(target, record):
-    """(value that is judged, its two sides in words, why there is none)."""
+    """(ours that is judged, value, its two sides in words, why there is none)."""
     missing = record['missing']
-    ours = value_of(record, target.step, target.metric, target.ours)
+    name, ours = _best(target, record)
     if ours is None:
-        return None, '', missing.get(target.ours, missing.get('', ''))
+        return name, None, '', missing.get(name, missing.get('', ''))
     unit = record['metrics'][target.metric]['unit']
     if not target.against:
-        return ours, '', ''
+        return name, ours, '', ''
     theirs = value_of(record, target.step, target.metric, target.against)
     if not theirs:
-        return None, '', missing.get(target.against, '')
-    return ours / theirs, f'{human(ours, unit)}, {human(theirs, unit)}', ''
+        return name, None, '', missing.get(target.against, '')
+    chosen = '' if isinstance(target.ours, str) else f' ({name})'
+    return name, ours / theirs, f'{human(ours, unit)}{chosen}, {human(theirs, unit)}', ''
 
 
 def judge(case, record, failed):
     """Fill in the record's targets: what was measured, met or why not."""
     for target in case.targets:
-        value, sides, reason = _measured(target, record)
+        name, value, sides, reason = _measured(target, record)
         if failed:
             value, sides, reason = None, '', 'the case failed'
         met = None if value is None else target.met(value)
@@ -87,7 +100,7 @@ def judge(case, record, failed):
             reason = target.reason
         record['targets'].append({
             'text': target.text, 'step': target.step, 'metric': target.metric,
-            'ours': target.ours, 'against': target.against, 'goal': target.goal(),
+            'ours': name, 'against': target.against, 'goal': target.goal(),
             'measured': value and float(f'{value:.3g}'), 'sides': sides, 'met': met,
             'reason': reason})
 
@@ -129,14 +142,24 @@ def _cells(record, peers):
             yield row
 
 
+def _other_rounds(everything):
+    """Which cases have another number of rounds than the rest, in words."""
+    others = {}
+    for name, record in everything['cases'].items():
+        if record.get('rounds') not in (None, everything['rounds']):
+            others.setdefault(record['rounds'], []).append(name)
+    return '; '.join(f'{number} of {", ".join(names)}' for number, names in sorted(others.items()))
+
+
 def _made_on(everything):
     """A paragraph on the machine and the command."""
     machine_ = everything['machine']
+    others = _other_rounds(everything)
     text = (f'`{everything["command"]}`, {everything["date"]}, commit '
             f'{machine_["versions"]["commit"]}; {machine_["cpus"]} CPUs ({machine_["cpu"]}), '
             f'{round(machine_["memory"] / 2**30)} GiB, Linux {machine_["kernel"]}, '
-            f'{machine_["system"]}. Interleaved, medians of {everything["rounds"]}; '
-            'a ratio is ours divided by theirs.'
+            f'{machine_["system"]}. Interleaved, medians of {everything["rounds"]}'
+            + (f' ({others})' if others else '') + '; a ratio is ours divided by theirs.'
             + (' Each run was put behind $BENCH_WRAP.' if everything['wrapped'] else ''))
     return [*textwrap.wrap(text, 80, break_on_hyphens=False), '']
 
