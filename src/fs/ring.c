@@ -56,8 +56,8 @@ struct wire_command {
 };
 enum { WIRE_REGISTER = 1, WIRE_COMMIT_AND_FETCH = 2 };
 
-/* Entries of a worker in one queue, if it serves no more than that: more made
- * nothing faster, four cost a twentieth. */
+/* Entries of a worker, unless it serves more queues than that: more of them made
+ * nothing faster. */
 #define ENTRIES 8u
 /* Replies that wait for a system call. */
 #define HELD_MAX 16u
@@ -109,11 +109,15 @@ static unsigned nr_queues(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-/* A worker serves each queue that falls to it, all workers taken in turn; with
- * more workers than queues several serve one. */
+/*
+ * The kernel takes the entry that was given back last, so where every worker
+ * has entries in every queue the one that is awake gets the next request. With
+ * many CPUs that would take too much: each queue is served by one worker then.
+ */
 static bool serves(unsigned slot, unsigned nr, unsigned queue, unsigned queues)
 {
-	return queue % nr == slot || slot % queues == queue;
+	return queues <= ENTRIES || queue % nr == slot ||
+	       slot % queues == queue;
 }
 
 static unsigned queues_of(unsigned slot, unsigned nr)

@@ -7,7 +7,7 @@
  * memory. A request is copied into a free one by the thread that offered it,
  * when that thread looks; giving the entry back sends the reply and asks for
  * the next request, and one system call gives back many. Each worker has a ring
- * with entries in the queues that fall to it. FORGETs and what comes before the
+ * with entries in all queues, or in some. FORGETs and what comes before the
  * reply to INIT still come by /dev/fuse, and so does the session's end.
  *
  * An entry cannot be taken from the kernel but by the end of its thread, and
