@@ -54,7 +54,7 @@ const char *ctl_key_values(enum ctl_key key);
 #define CTL_TEXT_MAX 4096
 
 /* The longest sentence about a change that failed, with its NUL. */
-#define CTL_WHY_MAX 128
+#define CTL_WHY_MAX 512
 
 /* One reading of everything. */
 struct ctl_values {

@@ -13,7 +13,7 @@
 
 /* A complaint repeats at most so much of what was sent. */
 #define QUOTED_MAX 64
-#define SENTENCE_MAX 256
+#define SENTENCE_MAX (CTL_WHY_MAX + 64)
 #define NAME_MAX_BYTES 64
 
 void answer_fini(struct answer *answer)
@@ -191,15 +191,11 @@ int protocol_set(const struct ctl *ctl, enum ctl_key key, const char *value,
 	return ctl_set(ctl, name, value, n);
 }
 
-/* What the owner knows of it, else what the errno says. */
+/* What the owner knows of it; NULL: nothing. */
 static const char *why(const struct ctl *ctl, enum ctl_key key, int r,
 		       char room[CTL_WHY_MAX])
 {
-	const char *text = NULL;
-
-	if (ctl->ops->why)
-		text = ctl->ops->why(ctl->arg, key, r, room);
-	return text ? text : strerror(-r);
+	return ctl->ops->why ? ctl->ops->why(ctl->arg, key, r, room) : NULL;
 }
 
 struct answer protocol_set_answer(const struct ctl *ctl, enum ctl_key key,
@@ -207,18 +203,22 @@ struct answer protocol_set_answer(const struct ctl *ctl, enum ctl_key key,
 {
 	const char *name = ctl_key_info(key)->name;
 	const char *right = ctl_key_values(key);
+	const char *text;
 	char room[CTL_WHY_MAX];
 
-	switch (-r) {
-	case 0:
+	if (!r)
 		return done();
+	text = why(ctl, key, r, room);
+	if (text)
+		return complaint(r, "%s: %s", name, text);
+	switch (-r) {
 	case EINVAL:
 		return complaint(r, "%s: malformed; right is %s", name, right);
 	case ERANGE:
 		return complaint(r, "%s: out of range; right is %s", name,
 				 right);
 	default:
-		return complaint(r, "%s: %s", name, why(ctl, key, r, room));
+		return complaint(r, "%s: %s", name, strerror(-r));
 	}
 }
 

@@ -211,8 +211,7 @@ static int set(void *arg, enum ctl_key key, const char *value)
 	case CTL_stream_retire:
 		return set_retire(fs, value);
 	default:
-		r = spill_knob(fs, key, value);
-		return r == -ENOENT ? -EPERM : r;
+		return spill_knob(fs, key, value);
 	}
 }
 
@@ -243,6 +242,8 @@ static const char *why_workers(struct fs *fs, int error, char room[CTL_WHY_MAX])
 	return room;
 }
 
+_Static_assert(SPILL_WHY_MAX <= CTL_WHY_MAX, "a sentence fits");
+
 static const char *why(void *arg, enum ctl_key key, int error,
 		       char room[CTL_WHY_MAX])
 {
@@ -256,19 +257,29 @@ static const char *why(void *arg, enum ctl_key key, int error,
 		{CTL_compress, -EBUSY,
 		 "all numbers of codecs have pages yet (the key sets)"},
 		{CTL_spill, -EBUSY,
-		 "there is a file already, or it is at work by hand"},
+		 "there is a file already, or too much waits to be done by "
+		 "hand"},
 		{CTL_spill, -ENOSPC,
 		 "mem_limit has no room for what is in the file"},
-		{CTL_idle, -EBUSY, "something else is done by hand already"},
-		{CTL_writeback, -EBUSY,
-		 "something else is done by hand already"},
+		{CTL_spill, -EIO,
+		 "some pages cannot be read; 'foldctl check --data' says of "
+		 "which files"},
+		{CTL_spill, -EINTR, "called off"},
+		{CTL_spill_state, -ENODEV, "there is no file to go on with"},
+		{CTL_spill_check, -ENODEV, "there is no file to read"},
+		{CTL_spill_check, -EBUSY, "it is being read"},
+		{CTL_idle, -EBUSY, "too much waits to be done by hand"},
+		{CTL_writeback, -EBUSY, "too much waits to be done by hand"},
 		{CTL_writeback, -ENODEV, "there is no file to write to"},
 		{CTL_writeback, -ENOSPC,
 		 "the file is full, or writeback_limit is reached"},
 	};
+	struct fs *fs = arg;
 
 	if (key == CTL_workers)
-		return why_workers(arg, error, room);
+		return why_workers(fs, error, room);
+	if (key == CTL_spill && spiller_why(fs->spiller, error, room))
+		return room;
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
 		if (causes[i].key == key && causes[i].error == error)
 			return causes[i].text;

@@ -11,11 +11,11 @@
 #include "fs/pause.h"
 #include "fs/spill_inside.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define WHY_BYTES 512u
 /* A file that nobody refers to may have readers for a moment. */
 #define CLOSE_MOST_NS (10 * NS_PER_S)
 /* Without fewer pages being spilled, for those that no file shows to go. */
@@ -112,10 +112,33 @@ static int open_patiently(struct backing *backing,
 	uint64_t end_ns = clock_ns() + IN_USE_NS;
 	int r;
 
-	while ((r = backing_open(backing, how, why, WHY_BYTES)) == -EBUSY &&
+	while ((r = backing_open(backing, how, why, SPILL_WHY_MAX)) == -EBUSY &&
 	       clock_ns() < end_ns)
 		nanosleep(&nap, NULL);
 	return r;
+}
+
+/* For who has asked, as it is logged; @err 0: there is nothing to say. */
+static void note_refusal(struct spiller *s, int err, const char *why)
+{
+	lock_take(&s->lock);
+	s->refused_err = err;
+	if (err)
+		snprintf(s->refused, sizeof(s->refused), "%s%s", why,
+			 cure_for(err));
+	lock_drop(&s->lock);
+}
+
+bool spiller_why(struct spiller *s, int err, char why[SPILL_WHY_MAX])
+{
+	bool known;
+
+	lock_take(&s->lock);
+	known = err && s->refused_err == err;
+	if (known)
+		memcpy(why, s->refused, SPILL_WHY_MAX);
+	lock_drop(&s->lock);
+	return known;
 }
 
 static int open_locked(struct spiller *s, const char *path)
@@ -128,7 +151,7 @@ static int open_locked(struct spiller *s, const char *path)
 		.force = config->spill_force,
 		.encrypt = config->spill_encrypt,
 	};
-	char why[WHY_BYTES] = "";
+	char why[SPILL_WHY_MAX] = "";
 	char *copy = heap_strdup(path);
 	int r;
 
@@ -138,6 +161,7 @@ static int open_locked(struct spiller *s, const char *path)
 	if (r) {
 		log_error("%s: spill: %s%s", config->mountpoint, why,
 			  cure_for(r));
+		note_refusal(s, r, why);
 		heap_free(copy);
 		return r;
 	}
@@ -150,6 +174,7 @@ int spiller_attach(struct spiller *s, const char *path)
 {
 	int r = -EBUSY;
 
+	note_refusal(s, 0, "");
 	if (*path != '/')
 		return -EINVAL;
 	lock_take(&s->sweep_lock);
@@ -349,6 +374,7 @@ int spiller_detach(struct spiller *s)
 {
 	int r;
 
+	note_refusal(s, 0, "");
 	if (!backing_is_open(s->fs->engine.backing))
 		return 0;
 	atomic_store_explicit(&s->detach_pages, pages_spilled(s),

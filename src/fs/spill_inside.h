@@ -56,6 +56,8 @@ struct spiller {
 	uint64_t idle_seconds GUARDED_BY(lock);
 	const char *written GUARDED_BY(lock); /* NULL: nothing */
 	uint64_t written_pages GUARDED_BY(lock);
+	int refused_err GUARDED_BY(lock); /* spiller_why(); 0: none was */
+	char refused[SPILL_WHY_MAX] GUARDED_BY(lock);
 
 	/* There was nothing to be gained, and since then nothing has changed;
 	 * the numbers are those of that moment. */

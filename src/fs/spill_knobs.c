@@ -160,7 +160,7 @@ int spill_knob(struct fs *fs, enum ctl_key key, const char *value)
 	case CTL_writeback_limit_daily:
 		return set_bytes(s, value, spiller_set_limit_daily);
 	default:
-		return -ENOENT;
+		return -EPERM;
 	}
 }
 

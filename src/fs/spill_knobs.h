@@ -9,7 +9,7 @@
 /* Whether setting @key may take minutes: in the slow later thread then, after
  * spiller_claim(). */
 bool spill_knob_is_slow(enum ctl_key key);
-/* -EINVAL, -ERANGE, and what the spiller says; -ENOENT: no key of ours. */
+/* -EINVAL, -ERANGE, and what the spiller says; -EPERM: no key of ours. */
 int spill_knob(struct fs *fs, enum ctl_key key, const char *value) MUST_CHECK;
 int spill_values(struct fs *fs, struct ctl_values *v) MUST_CHECK;
 

@@ -51,6 +51,10 @@ void spiller_release(struct spiller *spiller, enum spill_order_kind kind);
 /* As backing_open(); why not is logged. -EBUSY: there is a file. @path is
  * absolute, else -EINVAL. Also at start, without a claim. */
 int spiller_attach(struct spiller *spiller, const char *path) MUST_CHECK;
+#define SPILL_WHY_MAX 512
+/* What was wrong with the file of the last spiller_attach(), in a sentence;
+ * false: that did not end with @err because of a file. */
+bool spiller_why(struct spiller *spiller, int err, char why[SPILL_WHY_MAX]);
 /*
  * Bring everything back, then let the file go. -ENOSPC: it does not fit, or a
  * writer found no room meanwhile; -EIO: some cannot be read; -EINTR: called off.
