@@ -6,6 +6,7 @@
 #include "fs/reply.h"
 #include "fs/room.h"
 #include <errno.h>
+#include <linux/xattr.h>
 
 void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
@@ -45,17 +46,53 @@ static unsigned tree_set(int to_set)
 	return set;
 }
 
+static bool has_capability(struct fs *fs, fuse_ino_t node)
+{
+	struct stream *stream = op_stream(fs);
+	size_t n;
+	int r;
+
+	if (!stream)
+		return false;
+	r = tree_getxattr(fs->engine.tree, stream, node, XATTR_NAME_CAPS, NULL,
+			  0, &n);
+	stream_put(fs->engine.streams, stream);
+	return r == 0;
+}
+
 /*
  * Set-id bits go when the request says so (chown; truncate by whom may not
- * keep them), and when it sets nothing at all: that is what is left of the
- * kernel's wish to drop them before a write, after it has left them to us. The
- * reply is how the kernel learns the mode, so it must not wait for the WRITE.
+ * keep them), and when it sets nothing at all, or only ctime. That is a chown()
+ * to whom it belongs to, or what is left of the kernel's wish to drop them
+ * before a write, after it has left them to us; the reply is how the kernel
+ * learns the mode, so it must not wait for the WRITE. Root's writes lose
+ * nothing but a capability, and the kernel asks only where there is one.
  */
-static bool kills_priv(fuse_req_t req, int to_set)
+static bool kills_priv(fuse_req_t req, fuse_ino_t node, int to_set)
 {
 	if (worker_now->flags & REQUEST_KILL_PRIV)
 		return true;
-	return to_set == 0 && fuse_req_ctx(req)->uid != 0;
+	if (to_set & ~FUSE_SET_ATTR_CTIME)
+		return false;
+	return to_set || fuse_req_ctx(req)->uid != 0 ||
+	       !has_capability(op_fs(req), node);
+}
+
+/*
+ * A chown() that changes nothing comes without any check of rights, and looks
+ * like what comes before a write: it must not take the set-id bits of files
+ * that are not the caller's. If it is a write, that will take them.
+ */
+static bool is_strangers(fuse_req_t req, fuse_ino_t node, int to_set)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct stat st;
+
+	if (to_set & ~FUSE_SET_ATTR_CTIME || uid == 0 ||
+	    tree_getattr(op_fs(req)->engine.tree, node, &st))
+		return false;
+	return uid != st.st_uid && !S_ISDIR(st.st_mode) &&
+	       st.st_mode & (S_ISUID | S_ISGID);
 }
 
 static int set_once(fuse_req_t req, fuse_ino_t node, unsigned set,
@@ -91,7 +128,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *attr, int to_set,
 	 * no different from here, does not on tmpfs: make can live with that. */
 	if (set & TREE_SET_SIZE && !(set & TREE_SET_MTIME))
 		set |= TREE_SET_MTIME_NOW;
-	if (kills_priv(req, to_set))
+	if (is_strangers(req, node, to_set))
+		set = 0;
+	else if (kills_priv(req, node, to_set))
 		set |= TREE_SET_KILL_SUID;
 	r = set_once(req, node, set, attr, &now);
 	while (room_try_again(op_fs(req), r, &room))

@@ -86,7 +86,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset,
 	while (room_try_again(fs, r, &room))
 		r = allocate(fs, file, mode, (uint64_t)offset, (uint64_t)n);
 	if (!r)
-		tree_wrote(fs->engine.tree, &who, node);
+		op_wrote(fs, &who, node);
 	reply_result(req, r);
 	reaper_wake(fs->reaper);
 }
@@ -153,7 +153,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset,
 	}
 	op_did_read(fs, from);
 	if (done)
-		tree_wrote(tree, &who, to);
+		op_wrote(fs, &who, to);
 	fuse_reply_write(req, done);
 }
 

@@ -128,40 +128,20 @@ static int write_all(struct worker *w, struct file file,
 	return *done ? 0 : r;
 }
 
-/*
- * Whoever opened a file for direct I/O past the kernel's page cache writes
- * without the kernel's dropping set-id bits first: it must hear of the new
- * mode before it runs the file.
- */
-static void tell_mode(struct worker *w, uint64_t node, const struct stat *old)
-{
-	if (old->st_mode & (S_ISUID | S_ISGID))
-		fuse_lowlevel_notify_inval_inode(w->fs->se, node, -1, 0);
-}
-
 static void wrote(struct worker *w, const struct fuse_in_header *head,
 		  const struct fuse_write_in *in)
 {
-	struct tree *tree = w->fs->engine.tree;
-	enum fs_cache cache = w->fs->config->cache;
 	struct tree_caller who = {
 		.uid = head->uid,
 		.gid = head->gid,
 		.privileged = !(in->write_flags & FUSE_WRITE_KILL_SUIDGID),
 	};
-	struct stat old = {0};
 
 	/* The kernel keeps the times of what it writes back by itself. */
-	if (cache == FS_CACHE_WRITEBACK && in->write_flags & FUSE_WRITE_CACHE)
+	if (w->fs->config->cache == FS_CACHE_WRITEBACK &&
+	    in->write_flags & FUSE_WRITE_CACHE)
 		return;
-	if (cache != FS_CACHE_NONE || who.privileged) {
-		tree_wrote(tree, &who, head->nodeid);
-		return;
-	}
-	if (tree_getattr(tree, head->nodeid, &old) == 0) {
-		tree_wrote(tree, &who, head->nodeid);
-		tell_mode(w, head->nodeid, &old);
-	}
+	op_wrote(w->fs, &who, head->nodeid);
 }
 
 static int write_file(struct worker *w, const struct fuse_in_header *head,

@@ -59,3 +59,14 @@ bool op_is_control(fuse_ino_t parent, const char *name)
 	return parent == TREE_ROOT && name[0] == FOLDFS_CONTROL_NAME[0] &&
 	       strcmp(name, FOLDFS_CONTROL_NAME) == 0;
 }
+
+/*
+ * Where the kernel did not have set-id bits dropped before a write (direct I/O
+ * past its page cache; a stranger's, see attr_ops.c), it must hear of the new
+ * mode before it runs the file.
+ */
+void op_wrote(struct fs *fs, const struct tree_caller *who, fuse_ino_t node)
+{
+	if (tree_wrote(fs->engine.tree, who, node))
+		fuse_lowlevel_notify_inval_inode(fs->se, node, -1, 0);
+}

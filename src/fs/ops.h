@@ -31,6 +31,9 @@ static inline void op_did_read(struct fs *fs, fuse_ino_t node)
 		tree_did_read(fs->engine.tree, node);
 }
 
+/* After a change of contents. */
+void op_wrote(struct fs *fs, const struct tree_caller *who, fuse_ino_t node);
+
 /* names: name_ops.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t n);

@@ -243,34 +243,38 @@ int tree_file(struct tree *t, uint64_t node, struct file *ret)
 	return 0;
 }
 
-static void drop_set_ids(struct inode_record *inode, bool in_group)
+static bool drop_set_ids(struct inode_record *inode, bool in_group)
 {
 	uint32_t mode = inode_mode(inode);
 
 	/* 0: the inode has gone meanwhile and must not come back. */
-	while (mode != 0 && without_set_ids(mode, in_group) != mode &&
-	       !atomic_compare_exchange_weak(&inode->mode, &mode,
-					     without_set_ids(mode, in_group)))
-		;
+	while (mode != 0 && without_set_ids(mode, in_group) != mode)
+		if (atomic_compare_exchange_weak(
+			    &inode->mode, &mode,
+			    without_set_ids(mode, in_group)))
+			return true;
+	return false;
 }
 
-void tree_wrote(struct tree *t, const struct tree_caller *who, uint64_t node)
+bool tree_wrote(struct tree *t, const struct tree_caller *who, uint64_t node)
 {
 	struct inode_record *inode;
+	bool dropped = false;
 	uint32_t ix;
 
 	if (inode_find(t, node, &ix) < 0)
-		return;
+		return false;
 	inode = inode_at(t, ix);
 	inode_touch_changed(t, ix, inode_now());
 	if (!who->privileged)
-		drop_set_ids(inode, is_in_group(who, inode));
+		dropped = drop_set_ids(inode, is_in_group(who, inode));
 	if (!(xattr_word_flags(inode_xattr(inode)) & XATTR_HAS_CAPABILITY))
-		return;
+		return dropped;
 	rwlock_write(&t->lock);
 	if (inode_find(t, node, &ix) == 0)
 		drop_capability_locked(t, ix);
 	rwlock_write_end(&t->lock);
+	return dropped;
 }
 
 void tree_did_read(struct tree *t, uint64_t node)

@@ -142,8 +142,8 @@ int tree_setattr(struct tree *tree, const struct tree_caller *who,
  * a regular file). */
 int tree_file(struct tree *tree, uint64_t node, struct file *ret) MUST_CHECK;
 /* After a change of contents: mtime and ctime now; set-id bits go unless @who
- * is privileged, security.capability always, as on Linux. */
-void tree_wrote(struct tree *tree, const struct tree_caller *who,
+ * is privileged, security.capability always, as on Linux. True: the former went. */
+bool tree_wrote(struct tree *tree, const struct tree_caller *who,
 		uint64_t node);
 /* After a read: atime by the rule of relatime. */
 void tree_did_read(struct tree *tree, uint64_t node);

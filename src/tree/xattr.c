@@ -163,7 +163,7 @@ static bool publish(struct tree *t, uint64_t node, struct xattr_edit *e,
 		change_commit(t, &change);
 		if (e->done)
 			e->done(e, t, ix);
-		else if (change.xattr_inode || change.mode_inode)
+		else
 			inode_touch_ctime(t, ix, inode_now());
 	}
 	rwlock_write_end(&t->lock);
