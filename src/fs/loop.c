@@ -63,14 +63,18 @@ static bool serve(struct worker *w, size_t n)
 	return true;
 }
 
-/* The time is the request's, whatever it serves meanwhile (fs/room.h). */
 /* About what a sleeping virtual CPU takes to wake. */
 #define BRIEF_NS 20000u
+/* Whose page has come touches the next one, and the loop device's worker brings
+ * the request: two threads run before it is here, and the softirq that ends the
+ * last one runs where the worker waits, and takes BRIEF_NS alone. */
+#define FAULT_NS 60000u
 /* One who helped stays for the stream's next large request: as long as that
  * takes to be copied in. So does one whose reads are under way: a good disk is
  * about as fast. */
 #define LINGER_NS 100000u
 
+/* The time is the request's, whatever it serves meanwhile (fs/room.h). */
 void loop_serve(struct worker *w, size_t n)
 {
 	const struct fuse_in_header *head = (const void *)w->in;
@@ -135,14 +139,19 @@ static void help(struct worker *w)
 	stream_put(e->streams, stream);
 }
 
+static uint64_t look_ns(const struct worker *w)
+{
+	if (w->helped || parking_reads(w))
+		return LINGER_NS;
+	return w->fs->config->profile == FS_PROFILE_SWAP ? FAULT_NS : BRIEF_NS;
+}
+
 /* As loop_next_request(), for a moment; also ends when help is wanted, or a
  * parked request can go on. */
 static ssize_t wait_briefly(struct worker *w)
 {
 	struct share *share = w->fs->engine.share;
-	uint64_t end_ns =
-		clock_ns() +
-		(w->helped || parking_reads(w) ? LINGER_NS : BRIEF_NS);
+	uint64_t end_ns = clock_ns() + look_ns(w);
 	ssize_t n;
 
 	w->helped = false;

@@ -9,8 +9,8 @@
  * of /dev/fuse as the workers of foldfs do: they look again for 20 us before they
  * sleep, and answer READ and WRITE straight from the request's bytes. With -l the
  * same answers go through fuse_session_loop_mt(). With -d the file is opened for
- * direct I/O, as one that becomes swap must be. Stays in the foreground until
- * it is unmounted.
+ * direct I/O, as one that becomes swap must be, and they look for 60 us, as ours
+ * do then. Stays in the foreground until it is unmounted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,12 +37,14 @@
 /* A WRITE's payload starts at a page; a reply's header is right before its. */
 #define ROOM_BYTES (PAGE_BYTES + IO_BYTES)
 #define BRIEF_NS 20000
+#define FAULT_NS 60000
 #define KEEP_SECONDS 1e9
 #define MOST_THREADS 64
 
 static char *data;
 static size_t data_bytes;
 static struct fuse_session *session;
+static int64_t look_ns = BRIEF_NS;
 static __thread int thread_fd = -1;
 
 struct thread {
@@ -281,7 +283,7 @@ static int64_t now_ns(void)
 
 static ssize_t wait_briefly(struct thread *t)
 {
-	int64_t end_ns = now_ns() + BRIEF_NS;
+	int64_t end_ns = now_ns() + look_ns;
 	ssize_t n;
 
 	do {
@@ -394,14 +396,16 @@ int main(int argc, char **argv)
 	int c;
 
 	while ((c = getopt(argc, argv, "dln:")) != -1) {
-		if (c == 'd')
+		if (c == 'd') {
 			ops.open = empty_open;
-		else if (c == 'l')
+			look_ns = FAULT_NS;
+		} else if (c == 'l') {
 			libfuse = true;
-		else if (c == 'n')
+		} else if (c == 'n') {
 			count = atol(optarg);
-		else
+		} else {
 			return 2;
+		}
 	}
 	if (argc - optind != 2 || count < 1 || count > MOST_THREADS) {
 		fprintf(stderr,

@@ -50,9 +50,11 @@ class Swap(Case):
     metrics = [Metric('out', 'us/page', 'low'), Metric('walk', 'us/page', 'low'),
                Metric('jump', 'us/page', 'low'), Metric('memory', 'MiB', 'low')]
     targets = [
-        Target('swap-out, time beside zram lz4', 'out', 'time', against='zram', at_most=1),
+        Target('swap-out, time beside zram lz4', 'out', 'time', against='zram', at_most=1,
+               reason='even but for chance: 0.89, 1.01, 1.17 in three runs'),
         Target('sequential swap-in, time beside zram lz4', 'walk', 'time', against='zram',
-               at_most=2, reason='three wake-ups a fault: the loop device, its worker, ours'),
+               at_most=2, reason='three wake-ups a fault: the loop device, its worker, ours; '
+               'a halted CPU takes 20 to 40 us for one'),
         Target('random swap-in, time beside an empty FUSE daemon', 'jump', 'time',
                against=EmptySwap.name, at_most=1.15),
         Target('the same, no neighbours read', 'jump', ALONE, against=EmptySwap.name,
