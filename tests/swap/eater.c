@@ -9,8 +9,10 @@
  * through it and jumps about in it, checks, writes anew, gives back; checks all
  * at the end. With --measure it does each of these once instead, and says how long
  * it took: fill, have it all swapped out, walk, have it swapped out, jump, check;
- * with --hold it waits for the end of stdin when all is out. Results are lines of "name value" on stdout. Exit 1: a page was
- * not what it should be, and which is on stderr; 2: it could not run.
+ * with --hold it waits for the end of stdin when all is out. Results are lines of
+ * "name value" on stdout; "at" is where its memory is, for those who spoil it.
+ * Exit 1: a page was not what it should be, and which is on stderr; 2: it could not
+ * run.
  */
 #include "swap/pages.h"
 #include <errno.h>
@@ -346,6 +348,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("seed %" PRIu64 "\npages %" PRIu64 "\n", plan.seed, n_pages);
 	take_memory();
+	printf("at %" PRIuPTR "\n", (uintptr_t)memory);
 	if (how & MEASURE)
 		measure(how & HOLD);
 	else

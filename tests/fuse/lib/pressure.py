@@ -13,7 +13,7 @@ from daemon import freeze
 from files import MIB, PAGE
 from program import Taken
 from resident import forgo, status
-from swapping import Beats, Eater, Group, Swap, hung_tasks, why_not
+from swapping import Beats, Eater, Group, Kills, Swap, hung_tasks, why_not
 from talk import Talk, path_of
 
 BUILT = os.environ.get('SWAP_PROGRAMS') or \
@@ -103,7 +103,7 @@ class Pressure:
         self.group = Group(WORK, self.limit)
         self.swap = Swap(swap_file(eater_mib * MIB * 3 // 2), WORK)
         self.eater = None
-        self.hung = hung_tasks()
+        self.hung, self.kills = hung_tasks(), Kills()
         self.peak = self.in_swap = self.nudges = 0
 
     def start(self, *words):
@@ -155,13 +155,16 @@ class Pressure:
 
     def end(self):
         """The eater ends well, and what it had is free; its results."""
+        # It looks at all: what comes back need not send as much out.
+        self.group.limit(self.eater_mib * MIB * 2)
         self.eater.process.terminate()
         self.watch(FOREVER_S)
         code, told, error = self.eater.end()
         print(f'eater: {told} {error}')
         eq(code, 0, f'eater: {error}')
         eq(told['bad'], 0, 'bad pages')
-        eq(self.group.killed(), 0, 'killed for want of memory')
+        if self.kills.count() > 0:
+            raise Wrong(f'killed for want of memory: {self.kills.lines}')
         eq(hung_tasks(), self.hung, 'hung tasks')
         self.look()
         self.is_free_again()
@@ -187,6 +190,7 @@ class Pressure:
         self.swap.off()
         self.swap.detach()
         self.group.remove()
+        self.kills.close()
         self.keys.talk.close()
         eventually(self._unmounted, 'unmounted')
 

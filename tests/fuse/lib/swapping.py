@@ -127,13 +127,12 @@ class Group:
             else 'memory.current'
         return int(_read(f'{self.path}/{name}'))
 
-    def killed(self):
-        """How many of it the kernel ended for want of memory."""
-        name = 'memory.oom_control' if self.version == 1 else 'memory.events'
-        for line in _read(f'{self.path}/{name}').splitlines():
-            if line.split()[0] == 'oom_kill':
-                return int(line.split()[1])
-        return 0
+    def deadly(self):
+        """From now on the kernel ends who finds no room."""
+        if self.version == 1:
+            _write(f'{self.path}/memory.oom_control', 0)
+        else:
+            _write(f'{self.path}/memory.max', self.most)
 
     def reclaim(self, n_bytes):
         """Have what can go go to swap."""
@@ -174,7 +173,7 @@ class Swap:
             words.append('--direct-io=on')
         device = subprocess.run(words + [path], check=True, text=True,
                                 stdout=subprocess.PIPE).stdout.strip()
-        _note(self.work, _noted(self.work) + [device])
+        note(self.work, _noted(self.work) + [device])
         # The driver drops it without a word where it cannot be.
         dio = _read(f'/sys/block/{device[5:]}/loop/dio').strip()
         if direct and dio != '1':
@@ -211,7 +210,7 @@ class Swap:
         if self.is_loop:
             subprocess.run(['losetup', '-d', self.device], check=True)
             # From now on it may be somebody else's.
-            _note(self.work, [device for device in _noted(self.work)
+            note(self.work, [device for device in _noted(self.work)
                               if device != self.device])
         self.is_loop = False
 
@@ -223,7 +222,8 @@ def _noted(work):
         return []
 
 
-def _note(work, devices):
+def note(work, devices):
+    """Which devices are to be taken down, whatever happens."""
     _write(f'{work}/{NOTE}', '\n'.join(devices))
 
 
@@ -259,7 +259,7 @@ def take_down(work, patience):
             return f'swapoff {device} hangs'
         subprocess.run(['losetup', '-d', device], check=False,
                        stderr=subprocess.DEVNULL)
-        _note(work, [d for d in _noted(work) if d != device])
+        note(work, [d for d in _noted(work) if d != device])
     _remove_groups(work)
     return 'was left as swap: ' + ' '.join(left) if left else ''
 
@@ -308,6 +308,62 @@ def results(text):
     """Lines of `name value`."""
     return {line.split()[0]: float(line.split()[1])
             for line in text.splitlines()}
+
+
+class Kills:
+    """Whom the kernel ended for want of memory from now on, on all of the
+    machine: in a group of ours it ends nobody, so whoever it is, is another.
+    What met the limit of its own group is not counted, unless that is `group`:
+    other tests of the machine may be about just that."""
+    LOG = '/dev/kmsg'
+    OWN_LIMIT = 'oom-kill:constraint=CONSTRAINT_MEMCG'
+
+    def __init__(self, group=None):
+        self.group = os.path.basename(group.path) if group else None
+        self.before = self._all()
+        self.lines = []
+        self.log = None
+        try:
+            self.log = os.open(self.LOG, os.O_RDONLY | os.O_NONBLOCK)
+            os.lseek(self.log, 0, os.SEEK_END)
+        except OSError:
+            # Then nobody is excused.
+            pass
+
+    @staticmethod
+    def _all():
+        for line in _read('/proc/vmstat').splitlines():
+            if line.split()[0] == 'oom_kill':
+                return int(line.split()[1])
+        raise OSError('no oom_kill in /proc/vmstat')
+
+    def _read_log(self):
+        while self.log is not None:
+            try:
+                line = os.read(self.log, 8192).decode(errors='replace')
+            except BlockingIOError:
+                return
+            except BrokenPipeError:
+                # Some were overwritten; the next is the oldest there is.
+                continue
+            if 'oom-kill:' in line:
+                self.lines.append(line.split(';', 1)[-1].strip())
+
+    def _excused(self, line):
+        return self.OWN_LIMIT in line and \
+            (self.group is None or f'/{self.group},' not in line)
+
+    def count(self):
+        """How many that are not excused."""
+        n = self._all() - self.before
+        self._read_log()
+        return n - sum(self._excused(line) for line in self.lines)
+
+    def close(self):
+        """No more is looked for."""
+        if self.log is not None:
+            os.close(self.log)
+        self.log = None
 
 
 def hung_tasks():
