@@ -18,15 +18,17 @@ SECOND = 10 ** 9
 # A time before this was given by a call, not taken from a clock.
 GIVEN = SECOND * SECOND
 GROUP = 5000
-USERS = {0: [0], 1000: [1000, GROUP], 1001: [1001]}
+# One group each: of further ones no FUSE daemon hears, and set-gid without
+# group execution goes or stays by them.
+USERS = {0: 0, 1000: GROUP, 1001: 1001}
 
 
 @contextlib.contextmanager
 def acting_as(uid, umask):
     """What is done inside is done by that user."""
     before = os.umask(umask)
-    os.setgroups(USERS[uid])
-    os.setegid(uid)
+    os.setgroups([USERS[uid]])
+    os.setegid(USERS[uid])
     os.seteuid(uid)
     try:
         yield
@@ -80,12 +82,9 @@ def look(root):
 
 
 def plain(st):
-    """What of a stat() must be the same in both. Set-gid without group
-    execution goes or stays by groups that no FUSE daemon hears of."""
-    isdir, mode = stat.S_ISDIR(st.st_mode), st.st_mode
-    if not isdir and not mode & stat.S_IXGRP:
-        mode &= ~stat.S_ISGID
-    return (oct(mode), st.st_nlink, st.st_uid, st.st_gid,
+    """What of a stat() must be the same in both."""
+    isdir = stat.S_ISDIR(st.st_mode)
+    return (oct(st.st_mode), st.st_nlink, st.st_uid, st.st_gid,
             None if isdir else st.st_size, st.st_rdev)
 
 
@@ -125,7 +124,9 @@ def _stamps(path, ours, theirs):
     two changes in one of them look like one. What goes through a fifo no FUSE
     daemon hears of."""
     old, new = ours.seen.get(path), theirs.seen.get(path)
-    if not old or not new or stat.S_ISFIFO(new.st_mode):
+    if (not old or not new or stat.S_ISFIFO(new.st_mode) or
+            old.st_ino != ours.now[path].st_ino or
+            new.st_ino != theirs.now[path].st_ino):
         return
     pairs = zip(('mtime', 'ctime'),
                 _times(old, ours.now[path], ours.asked_ns),
