@@ -40,6 +40,7 @@ static int read_file(struct worker *w, uint64_t node,
 static void answer_read(struct worker *w, uint64_t unique, int r, size_t done)
 {
 	count(w, COUNT_READS, 1);
+	spiller_read(w->fs->spiller);
 	if (r) {
 		count(w, COUNT_FAILED_READS, 1);
 		reply_error(w, unique, r);

@@ -4,9 +4,12 @@
 #include "base/clock.h"
 
 #define TICK_MOST_NS (60 * NS_PER_S)
-#define TICK_LEAST_PAGES 256u
+#define TICK_LEAST_PAGES 128u
 /* A walk may take one part in so many of the time. */
 #define WALK_PART 20u
+/* A clock that is so many ticks late takes more: to read or write so much takes
+ * longer than a walk. */
+#define LATE_TICKS 4u
 #define NOT_KNOWN ((unsigned)ENTRY_AGE_MAX + 1)
 
 static uint64_t ticked_ns(const struct spill_clock *clock, uint64_t tick)
@@ -20,27 +23,34 @@ void spill_clock_init(struct spill_clock *clock, uint64_t now_ns)
 	clock->ticked_ns[0] = now_ns;
 }
 
+uint64_t spill_clock_pages(uint64_t ram_pages)
+{
+	uint64_t pages = ram_pages / 16;
+
+	return pages < TICK_LEAST_PAGES ? TICK_LEAST_PAGES : pages;
+}
+
 bool spill_clock_due(const struct spill_clock *clock, uint64_t now_ns,
-		     bool walks_anyway, uint64_t written_pages,
+		     bool walks_anyway, uint64_t missed_pages,
 		     uint64_t ram_pages)
 {
-	uint64_t most = ram_pages / 8;
+	uint64_t pages = spill_clock_pages(ram_pages);
+	uint64_t missed = missed_pages - clock->missed_pages;
 
-	if (!walks_anyway && now_ns < clock->not_before_ns)
+	if (!walks_anyway && now_ns < clock->not_before_ns &&
+	    missed < pages * LATE_TICKS)
 		return false;
-	if (most < TICK_LEAST_PAGES)
-		most = TICK_LEAST_PAGES;
-	return written_pages - clock->written_pages >= most ||
+	return missed >= pages ||
 	       now_ns - ticked_ns(clock, clock->ticks) >= TICK_MOST_NS;
 }
 
 void spill_clock_ticked(struct spill_clock *clock, uint64_t begun_ns,
-			uint64_t now_ns, uint64_t written_pages)
+			uint64_t now_ns, uint64_t missed_pages)
 {
 	clock->ticks++;
 	clock->ticked_ns[clock->ticks % ARRAY_SIZE(clock->ticked_ns)] = now_ns;
 	clock->not_before_ns = now_ns + (now_ns - begun_ns) * WALK_PART;
-	clock->written_pages = written_pages;
+	clock->missed_pages = missed_pages;
 }
 
 /* A page of age n was last touched before the n-th last tick, and not before

@@ -24,7 +24,8 @@ struct spiller {
 	_Atomic bool crowded_out;      /* a writer called it off */
 	_Atomic uint64_t detach_pages; /* spilled when it began */
 	_Atomic bool scrub_stop;
-	_Atomic bool nudged; /* woken since the last look */
+	_Atomic bool nudged;            /* woken since the last look */
+	_Atomic uint64_t look_at_reads; /* wake when so many were read */
 	_Atomic unsigned waiters;
 	_Atomic unsigned high, low; /* percent */
 	_Atomic unsigned batch;     /* pages in flight, by hand */
@@ -100,5 +101,10 @@ int spill_sweep(struct spiller *spiller, const struct spill_work *work,
 /* Bytes of objects in RAM by age. */
 void spill_survey(struct spiller *spiller, struct store_ages *ret);
 void spill_tick(struct spiller *spiller);
+/* What the clock goes by. */
+static inline uint64_t spill_missed_pages(const struct store_stats *stats)
+{
+	return stats->pages_written + stats->spill_reads;
+}
 
 #endif

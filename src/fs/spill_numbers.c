@@ -59,8 +59,8 @@ void spiller_set_batch(struct spiller *s, unsigned pages)
 
 void spiller_set_promote(struct spiller *s, bool promote)
 {
-	atomic_store_explicit(&s->promote, promote, memory_order_relaxed);
-	store_set_promote(s->fs->engine.store, promote);
+	atomic_store(&s->promote, promote);
+	store_set_promote(s->fs->engine.store, promote ? ENTRY_AGAIN_TICKS : 0);
 }
 
 void spiller_set_limit(struct spiller *s, uint64_t bytes)

@@ -8,6 +8,8 @@
 #define MARK_ROOM_BYTES (256 * KIB)
 #define STEP_LEAST_BYTES (512 * KIB)
 #define STEP_MOST_BYTES (8 * MIB)
+/* What is younger has been in use while a quarter of RAM was asked for. */
+#define YOUNG_TICKS 4u
 /* So few segments are not worth a thought. */
 #define CLEAN_LEAST_SEGMENTS 4u
 /* What cleaning writes to must be free while it goes on. */
@@ -29,6 +31,13 @@ struct spill_marks spill_marks(uint64_t limit_bytes, unsigned high,
 	if (marks.low_bytes > marks.high_bytes)
 		marks.low_bytes = marks.high_bytes;
 	return marks;
+}
+
+uint64_t spill_need(uint64_t used_bytes, uint64_t low_bytes)
+{
+	uint64_t need = used_bytes - low_bytes;
+
+	return need < POOL_OBJECT_MAX ? POOL_OBJECT_MAX : need;
 }
 
 uint64_t spill_step_bytes(uint64_t limit_bytes)
@@ -61,6 +70,31 @@ bool spill_choose(const struct store_ages *ages, uint64_t need_bytes,
 			pick->min_age = age;
 	}
 	return sum != 0;
+}
+
+bool spill_is_enough(const struct spill_marks *marks, uint64_t used_bytes,
+		     const struct spill_pick *pick)
+{
+	uint64_t middle =
+		marks->low_bytes + (marks->high_bytes - marks->low_bytes) / 2;
+
+	return used_bytes <= middle && pick->min_age < YOUNG_TICKS &&
+	       pick->raw_min_age < YOUNG_TICKS;
+}
+
+unsigned spill_promote_ticks(const struct store_ages *ages)
+{
+	uint64_t all = 0, cold = 0;
+	unsigned age;
+
+	for (age = 0; age <= ENTRY_AGE_MAX; age++)
+		all += ages->bytes[age] + ages->raw_bytes[age];
+	for (age = ENTRY_AGE_MAX; age > 1; age--) {
+		cold += ages->bytes[age] + ages->raw_bytes[age];
+		if (cold > all / 8)
+			break;
+	}
+	return age < ENTRY_AGAIN_TICKS ? age : ENTRY_AGAIN_TICKS;
 }
 
 unsigned spill_clean_percent(const struct backing_stats *stats)

@@ -21,6 +21,10 @@ struct spill_marks {
 struct spill_marks spill_marks(uint64_t limit_bytes, unsigned high,
 			       unsigned low);
 
+/* What a sweep is to free of @used_bytes, which are more than @low_bytes: a page
+ * at least, or it could not go on. */
+uint64_t spill_need(uint64_t used_bytes, uint64_t low_bytes);
+
 /* The most that is written in one go: whoever waits for room waits so long. */
 uint64_t spill_step_bytes(uint64_t limit_bytes);
 
@@ -31,6 +35,22 @@ uint64_t spill_step_bytes(uint64_t limit_bytes);
  */
 bool spill_choose(const struct store_ages *ages, uint64_t need_bytes,
 		  struct spill_pick *pick) MUST_CHECK;
+
+/*
+ * Whether a round that would sweep @pick of @ages next had better end, though it
+ * is above the low mark: all that is left has been in use a moment ago, and there
+ * is room till the next round.
+ */
+bool spill_is_enough(const struct spill_marks *marks, uint64_t used_bytes,
+		     const struct spill_pick *pick);
+
+/*
+ * The ticks within which a page on disk must be read twice to come back to RAM:
+ * as many as the coldest eighth of @ages has not been touched for. What comes
+ * back takes the place of that, so it must be in use more often. From 1 to
+ * ENTRY_AGAIN_TICKS.
+ */
+unsigned spill_promote_ticks(const struct store_ages *ages);
 
 /*
  * Below how many percent of live bytes a segment is to be written anew; 0: none

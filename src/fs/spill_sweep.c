@@ -218,7 +218,13 @@ static void tick_locked(struct spiller *s) REQUIRES(s->sweep_lock)
 	tree_each_file(s->fs->engine.tree, TALLY_SHARED_ROW, age_body, &walk);
 	store_stats(s->fs->engine.store, &stats);
 	spill_clock_ticked(&s->clock, begun_ns, clock_ns(),
-			   stats.pages_written + stats.brought_back_pages);
+			   spill_missed_pages(&stats));
+	if (atomic_load(&s->promote))
+		store_set_promote(s->fs->engine.store,
+				  spill_promote_ticks(&walk.ages));
+	/* It may have been switched off in between. */
+	if (!atomic_load(&s->promote))
+		store_set_promote(s->fs->engine.store, 0);
 }
 
 void spill_tick(struct spiller *s)

@@ -93,9 +93,13 @@ void spill_unstick(struct spiller *s)
 
 /* --- a round --- */
 
-/* The coldest out, at most @need bytes of them; what came of it. */
-static int sweep_coldest(struct spiller *s, uint64_t need, uint64_t *ret_pages)
+/* The coldest out, down to the low mark at most; what came of it. 1: with
+ * @may_end, what is left had better stay. */
+static int sweep_coldest(struct spiller *s, uint64_t used, bool may_end,
+			 uint64_t *ret_pages)
 {
+	struct spill_marks marks = marks_now(s);
+	uint64_t need = spill_need(used, marks.low_bytes);
 	uint64_t step = spill_step_bytes(budget_limit(&s->fs->engine.budget));
 	struct spill_work work = {.pick = {.end_page = UINT64_MAX}};
 	struct spill_result result;
@@ -106,6 +110,8 @@ static int sweep_coldest(struct spiller *s, uint64_t need, uint64_t *ret_pages)
 	spill_survey(s, &ages);
 	if (!spill_choose(&ages, need, &work.pick))
 		return -ENODATA;
+	if (may_end && spill_is_enough(&marks, used, &work.pick))
+		return 1;
 	do {
 		pause_point(s->fs->pause, PAUSE_SPILLING);
 		work.pick.budget_bytes = need < step ? need : step;
@@ -139,22 +145,31 @@ static void compact(struct spiller *s)
 		tidy_now(s->fs->tidy);
 }
 
-/* To the low mark. False: it does not get there. */
+static bool is_waited_for(const struct spiller *s)
+{
+	return atomic_load_explicit(&s->waiters, memory_order_relaxed) != 0;
+}
+
+/* To the low mark, or nearly. False: it does not get there. */
 static bool go_down(struct spiller *s)
 {
-	uint64_t used, low, pages;
+	uint64_t used, pages;
+	bool freed = false;
 	int r;
 
 	for (;;) {
 		pause_point(s->fs->pause, PAUSE_SPILLING);
 		compact(s);
 		used = used_now(s);
-		low = marks_now(s).low_bytes;
-		if (used <= low)
+		if (used <= marks_now(s).low_bytes)
 			return true;
 		if (!spill_may(s))
 			return false;
-		r = sweep_coldest(s, used - low, &pages);
+		/* Whoever waits has seen that there is too little. */
+		r = sweep_coldest(s, used, freed || !is_waited_for(s), &pages);
+		if (r == 1)
+			return true;
+		freed |= pages > 0;
 		if (pages == 0 && !(r == -ENOSPC && clean(s)))
 			return false;
 	}
@@ -162,7 +177,7 @@ static bool go_down(struct spiller *s)
 
 static bool wants_round(struct spiller *s)
 {
-	if (atomic_load_explicit(&s->waiters, memory_order_relaxed))
+	if (is_waited_for(s))
 		return true;
 	return used_now(s) > marks_now(s).high_bytes && !is_stuck(s);
 }
@@ -170,16 +185,21 @@ static bool wants_round(struct spiller *s)
 static bool wants_tick(struct spiller *s, bool walks_anyway)
 {
 	struct store_stats stats;
+	uint64_t ram_pages;
 	bool due;
 
 	/* Whoever has it walks over everything: the clock can wait. */
 	if (!lock_try(&s->sweep_lock))
 		return false;
 	store_stats(s->fs->engine.store, &stats);
+	ram_pages = stats.pages_stored - stats.spilled_pages;
 	due = spill_clock_due(&s->clock, clock_ns(), walks_anyway,
-			      stats.pages_written + stats.brought_back_pages,
-			      stats.pages_stored - stats.spilled_pages);
+			      spill_missed_pages(&stats), ram_pages);
 	lock_drop(&s->sweep_lock);
+	atomic_store_explicit(&s->look_at_reads,
+			      stats.spill_reads +
+				      spill_clock_pages(ram_pages) / 4,
+			      memory_order_relaxed);
 	return due;
 }
 
@@ -245,14 +265,26 @@ void spill_turn(struct spiller *s, bool good)
 	lock_drop(&s->lock);
 }
 
+static void nudge(struct spiller *s)
+{
+	if (!atomic_load_explicit(&s->nudged, memory_order_relaxed) &&
+	    !atomic_exchange_explicit(&s->nudged, true, memory_order_relaxed))
+		task_wake(s->task);
+}
+
 void spiller_look(struct spiller *s)
 {
 	if (!spill_may(s) || used_now(s) <= marks_now(s).high_bytes ||
-	    atomic_load_explicit(&s->nudged, memory_order_relaxed) ||
 	    atomic_load_explicit(&s->stuck, memory_order_relaxed))
 		return;
-	if (!atomic_exchange_explicit(&s->nudged, true, memory_order_relaxed))
-		task_wake(s->task);
+	nudge(s);
+}
+
+void spiller_read(struct spiller *s)
+{
+	if (store_spill_reads(s->fs->engine.store) >= load(&s->look_at_reads) &&
+	    spill_may(s))
+		nudge(s);
 }
 
 void spiller_wrote(struct spiller *s, struct worker *w, uint64_t bytes)

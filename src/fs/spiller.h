@@ -28,6 +28,8 @@ void spiller_stop(struct spiller *spiller);
 void spiller_look(struct spiller *spiller);
 /* The same after a worker has written @bytes: now and then also for its clock. */
 void spiller_wrote(struct spiller *spiller, struct worker *w, uint64_t bytes);
+/* For its clock, after a read. Two loads, and rarely more. */
+void spiller_read(struct spiller *spiller);
 /*
  * RAM was too short for something. Waits until some has been freed: true, it is
  * worth trying again; false: there is none to come, or RAM is not what is

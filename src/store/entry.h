@@ -7,7 +7,7 @@
  *
  *	kind        3   enum entry_kind
  *	age         4   0 after every read and write; what ages counts it up.
- *	                Spilled: ticks in which one more read brings it back
+ *	                Spilled: counts down from ENTRY_AGAIN_TICKS at a read
  *	mark        1   claimed by a background pass; a touch clears it
  *	generation 16   one up at each change of the word's meaning
  *	payload    40   handle, fill word, record index: by kind
@@ -42,8 +42,8 @@ enum entry_kind {
 #define ENTRY_AGE_SHIFT 3
 #define ENTRY_AGE_MAX UINT64_C(15)
 #define ENTRY_AGE (ENTRY_AGE_MAX << ENTRY_AGE_SHIFT)
-/* A spilled page that is read again in so many ticks is no scan's. */
-#define ENTRY_AGAIN_TICKS UINT64_C(3)
+/* So many ticks are remembered since a spilled page was read last. */
+#define ENTRY_AGAIN_TICKS UINT64_C(15)
 #define ENTRY_MARK (UINT64_C(1) << 7)
 #define ENTRY_GENERATION_SHIFT 8
 #define ENTRY_PAYLOAD_SHIFT 24
@@ -136,6 +136,12 @@ static inline uint64_t entry_touched(uint64_t word)
 	if (entry_kind(word) == ENTRY_SPILLED)
 		young |= ENTRY_AGAIN_TICKS << ENTRY_AGE_SHIFT;
 	return young;
+}
+
+/* Ticks since a spilled page was read; ENTRY_AGAIN_TICKS: as many or more. */
+static inline unsigned entry_read_ticks(uint64_t word)
+{
+	return (unsigned)ENTRY_AGAIN_TICKS - entry_age(word);
 }
 
 /* @word one tick later; nothing else of it changes. */

@@ -63,9 +63,18 @@ void spill_fini(struct store *store)
 	budget_give(arena_budget(store->arena), sizeof(struct spill));
 }
 
-void store_set_promote(struct store *store, bool promote)
+void store_set_promote(struct store *store, unsigned ticks)
 {
-	atomic_store_explicit(&store->promote, promote, memory_order_relaxed);
+	atomic_store_explicit(&store->promote_ticks, ticks,
+			      memory_order_relaxed);
+}
+
+uint64_t store_spill_reads(const struct store *store)
+{
+	/* All of them are counted there. */
+	return atomic_load_explicit(
+		&store->tally.row[TALLY_SHARED_ROW].column[COUNT_SPILL_READS],
+		memory_order_relaxed);
 }
 
 /* --- a sweep --- */

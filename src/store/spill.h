@@ -28,9 +28,11 @@ extern const struct backing_ops store_backing_ops;
 /* Pages live in @backing as well from now on; before the first request and
  * before a rebuild. It outlives the store. -ENOMEM. */
 int store_use_backing(struct store *store, struct backing *backing) MUST_CHECK;
-/* Whether a spilled page that is read twice within a few ticks of its age comes
- * back to RAM. It does at first. */
-void store_set_promote(struct store *store, bool promote);
+/* A spilled page comes back to RAM when it is read a second time before @ticks
+ * of its age have passed; 0: none does. ENTRY_AGAIN_TICKS, at first, is most. */
+void store_set_promote(struct store *store, unsigned ticks);
+/* Pages read from the backing file. One load. */
+uint64_t store_spill_reads(const struct store *store);
 
 /* --- ages --- */
 

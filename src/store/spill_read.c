@@ -12,8 +12,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Less free room than this is left to those who write. */
-#define PROMOTE_ROOM_BYTES (UINT64_C(1) << 20)
+/* Less free room than this is left to those who write. There is more at the
+ * high mark, above which room is made. */
+#define PROMOTE_ROOM_BYTES (UINT64_C(128) << 10)
 
 char *spill_buffer(const struct stream *stream)
 {
@@ -218,8 +219,10 @@ int spill_return(struct store *store, unsigned row, struct file file,
 void spill_promote(struct store *store, unsigned row, struct file file,
 		   uint64_t page, const struct fetched *from)
 {
-	if (!entry_age(from->word) ||
-	    !atomic_load_explicit(&store->promote, memory_order_relaxed) ||
+	unsigned ticks = atomic_load_explicit(&store->promote_ticks,
+					      memory_order_relaxed);
+
+	if (entry_read_ticks(from->word) >= ticks ||
 	    budget_room(arena_budget(store->arena)) < PROMOTE_ROOM_BYTES)
 		return;
 	/* Either way the reader has its bytes. */

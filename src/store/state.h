@@ -61,7 +61,7 @@ struct store {
 	struct share *share;     /* NULL: everyone works alone */
 	struct backing *backing; /* NULL: pages live in RAM alone */
 	struct spill *spill;     /* what a sweep works with: as backing */
-	_Atomic bool promote;
+	_Atomic unsigned promote_ticks;
 	struct owed *owed; /* NULL: punches free by themselves */
 	_Atomic uint64_t limit_bytes;
 	/* Pages held by all bodies: written only when a hole is filled or

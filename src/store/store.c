@@ -20,7 +20,7 @@ int store_new(struct arena *arena, struct pool *pool, struct sets *sets,
 	store->arena = arena;
 	store->pool = pool;
 	store->sets = sets;
-	store_set_promote(store, true);
+	store_set_promote(store, ENTRY_AGAIN_TICKS);
 	store_set_limit(store, limit_bytes);
 	for (unsigned i = 0; i < STRIPES; i++) {
 		lock_init(&store->group[i].lock, LOCK_PAGES);

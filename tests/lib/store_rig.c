@@ -47,7 +47,9 @@ static void open_backing(struct store_rig *rig)
 	char why[200] = "";
 	int fd, err;
 
-	strcpy(rig->spill_path, "/tmp/store-rig-XXXXXX");
+	snprintf(rig->spill_path, sizeof(rig->spill_path),
+		 "%s/store-rig-XXXXXX",
+		 rig->options.spill_dir ? rig->options.spill_dir : "/tmp");
 	fd = mkstemp(rig->spill_path);
 	invariant(fd >= 0);
 	err = backing_open(rig->backing, &config, why, sizeof(why));

@@ -17,11 +17,12 @@
 
 struct store_rig_options {
 	int pool_kind;
-	uint64_t pool_bytes;  /* address space of the pool; 0: 64 MiB */
-	uint64_t mem_bytes;   /* the budget; 0: none to speak of */
-	uint64_t limit_bytes; /* the store's size limit; 0: the same */
-	bool spill;           /* with a backing file, which has no name */
-	uint64_t spill_bytes; /* its cap; 0: none */
+	uint64_t pool_bytes;   /* address space of the pool; 0: 64 MiB */
+	uint64_t mem_bytes;    /* the budget; 0: none to speak of */
+	uint64_t limit_bytes;  /* the store's size limit; 0: the same */
+	bool spill;            /* with a backing file, which has no name */
+	uint64_t spill_bytes;  /* its cap; 0: none */
+	const char *spill_dir; /* where it is; NULL: /tmp */
 };
 
 struct store_rig {

@@ -73,7 +73,8 @@ void model_age(struct model *m)
 	struct store_ages ages = {.bytes = {0}};
 
 	/* Each comparison reads all: it would have all back. */
-	store_set_promote(m->rig.store, model_below(m, 3) == 0);
+	store_set_promote(m->rig.store,
+			  model_below(m, 3) == 0 ? ENTRY_AGAIN_TICKS : 0);
 	for (unsigned i = 0; i < RIG_FILES; i++)
 		store_age_body(m->rig.store, store_rig_file(&m->rig, i),
 			       model_below(m, 2), &ages);

@@ -37,7 +37,7 @@ static struct world *world_new(uint64_t spill_bytes)
 	w->buf = malloc(BYTES);
 	content_make(&w->random, CONTENT_RANDOM, w->model, BYTES);
 	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
-	store_set_promote(w->rig.store, false);
+	store_set_promote(w->rig.store, 0);
 	return w;
 }
 
@@ -205,7 +205,7 @@ static void one_window(struct world *w, enum spill_window window, unsigned what)
 	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
 	/* The next one begins anew: else page 0 would be in the open one. */
 	assert_int_equal(store_rig_attach(&w->rig), 0);
-	store_set_promote(w->rig.store, false);
+	store_set_promote(w->rig.store, 0);
 	spill_all(w);
 	thin_out(w);
 	hooked = w;

@@ -92,6 +92,42 @@ static void raw_before_others_of_its_age(void **state UNUSED)
 	assert_int_equal(pick.min_age, 0);
 }
 
+/* What is young stays when there is some room; what is old never does. */
+static void the_young_stay(void **state UNUSED)
+{
+	const struct spill_marks marks = {.high_bytes = 100, .low_bytes = 80};
+	struct spill_pick pick = {.min_age = 3, .raw_min_age = 3};
+
+	assert_true(spill_is_enough(&marks, 90, &pick));
+	assert_false(spill_is_enough(&marks, 91, &pick));
+	pick.raw_min_age = 4;
+	assert_false(spill_is_enough(&marks, 90, &pick));
+	pick = (struct spill_pick){.min_age = 4, .raw_min_age = 3};
+	assert_false(spill_is_enough(&marks, 81, &pick));
+}
+
+static void a_page_at_least(void **state UNUSED)
+{
+	assert_int_equal(spill_need(1001, 1000), POOL_OBJECT_MAX);
+	assert_int_equal(spill_need(9 * MIB, MIB), 8 * MIB);
+}
+
+/* Who comes back must be in use more often than the coldest eighth. */
+static void who_comes_back(void **state UNUSED)
+{
+	struct store_ages ages = {.bytes = {[0] = 800}};
+
+	assert_int_equal(spill_promote_ticks(&ages), 1);
+	ages.bytes[5] = 100;
+	assert_int_equal(spill_promote_ticks(&ages), 1);
+	ages.raw_bytes[6] = 100;
+	assert_int_equal(spill_promote_ticks(&ages), 5);
+	ages.bytes[15] = 1000;
+	assert_int_equal(spill_promote_ticks(&ages), ENTRY_AGAIN_TICKS);
+	ages = (struct store_ages){0};
+	assert_int_equal(spill_promote_ticks(&ages), 1);
+}
+
 static unsigned percent(uint64_t segments, uint64_t live, uint64_t most,
 			enum backing_state state)
 {
@@ -133,6 +169,9 @@ int main(void)
 		cmocka_unit_test(the_coldest_first),
 		cmocka_unit_test(the_coldest_in_any_case),
 		cmocka_unit_test(raw_before_others_of_its_age),
+		cmocka_unit_test(the_young_stay),
+		cmocka_unit_test(a_page_at_least),
+		cmocka_unit_test(who_comes_back),
 		cmocka_unit_test(cleaning_is_for_waste),
 		cmocka_unit_test(near_the_cap_sooner),
 	};

@@ -492,7 +492,7 @@ static void test_a_bad_read_is_eio_and_no_more(void **state)
 	struct world *w = *state;
 	struct spill_result result;
 
-	store_set_promote(w->rig.store, false);
+	store_set_promote(w->rig.store, 0);
 	store_rig_spill(&w->rig, &store_rig_all, &result);
 	bad_reads(w, &(struct io_faults){.read = flip});
 	bad_reads(w, &(struct io_faults){.read = no_read});

@@ -343,14 +343,14 @@ static void test_no_promotion(void **state)
 	uint64_t limit = budget_limit(&w->rig.budget);
 
 	spill_all(w);
-	store_set_promote(w->rig.store, false);
+	store_set_promote(w->rig.store, 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_reads(w, BYTES);
-	store_set_promote(w->rig.store, true);
+	store_set_promote(w->rig.store, ENTRY_AGAIN_TICKS);
 	/* There would be room, but it is left to those who write. */
 	budget_set_limit(&w->rig.budget, budget_used(&w->rig.budget) +
 						 BUDGET_RESERVE_BYTES +
-						 512 * KIB);
+						 64 * KIB);
 	assert_reads(w, BYTES);
 	assert_int_equal(stats_of(w).brought_back_pages, 0);
 	budget_set_limit(&w->rig.budget, limit);
