@@ -3,6 +3,7 @@
 #include "foldctl/context.h"
 #include "foldctl/foreign.h"
 #include "foldctl/keys.h"
+#include "foldctl/swap_state.h"
 #include "foldctl/table.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
@@ -217,11 +218,24 @@ int context_take_mount(struct context *ctx, int argc, char **argv,
 	return context_mount(ctx, named ? argv[optind++] : NULL, ret_mount);
 }
 
+/* What clears a mount away whose daemon is gone. */
+static const char *cure(const struct mount *mount, char *text, size_t cap)
+{
+	char word[PATH_MAX];
+
+	if (strcmp(mount->point, SWAP_POINT) == 0)
+		snprintf(text, cap, "foldctl swap off");
+	else
+		snprintf(text, cap, "umount -l %s",
+			 foreign_word(mount->point, word, sizeof(word)));
+	return text;
+}
+
 int context_no_answer(const struct mount *mount, int error,
 		      const struct client *client)
 {
 	const char *point = mount->point;
-	char word[PATH_MAX];
+	char text[PATH_MAX + 16];
 
 	switch (-error) {
 	case EREMOTEIO:
@@ -229,12 +243,12 @@ int context_no_answer(const struct mount *mount, int error,
 		return EXIT_FAILED;
 	case ENOENT:
 		say("%s: no control socket %u.sock; if its daemon is gone, "
-		    "'umount -l %s' clears it",
-		    point, mount->id, foreign_word(point, word, sizeof(word)));
+		    "'%s' clears it",
+		    point, mount->id, cure(mount, text, sizeof(text)));
 		return EXIT_NO_ANSWER;
 	case ECONNREFUSED:
-		say("%s is dead: its daemon is gone; 'umount -l %s' clears it",
-		    point, foreign_word(point, word, sizeof(word)));
+		say("%s is dead: its daemon is gone; '%s' clears it", point,
+		    cure(mount, text, sizeof(text)));
 		return EXIT_NO_ANSWER;
 	case ETIMEDOUT:
 		say("%s: the daemon does not answer", point);

@@ -44,13 +44,30 @@ struct work {
 
 /* --- the directory --- */
 
+static const char *how_to_have_it(int e)
+{
+	switch (e) {
+	case ENOTDIR:
+	case ENOTEMPTY:
+		return "; that is none of foldctl's: move it away";
+	case EBUSY:
+		return "; something else is mounted there: unmount it";
+	}
+	return "";
+}
+
+/* Anew, if it is there: so it is no link, no other mount, and empty. */
 static int make_directory(struct work *w)
 {
+	int e;
+
 	(void)w;
 	if (mkdir(SWAP_POINT, 0700) == 0 ||
-	    (errno == EEXIST && chmod(SWAP_POINT, 0700) == 0))
+	    (errno == EEXIST && rmdir(SWAP_POINT) == 0 &&
+	     mkdir(SWAP_POINT, 0700) == 0))
 		return EXIT_DONE;
-	say(SWAP_POINT ": %s", strerror(errno));
+	e = errno;
+	say(SWAP_POINT ": %s%s", strerror(e), how_to_have_it(e));
 	return EXIT_FAILED;
 }
 
@@ -239,7 +256,7 @@ static int make_swap(struct work *w)
 	if (r < 0)
 		say("cannot run mkswap: %s; it is in the package util-linux",
 		    strerror(-r));
-	else if (r > 0)
+	else if (r > 0 && !interrupt_seen())
 		say("mkswap %s ended with %d", path, r);
 	return r == 0 ? EXIT_DONE : EXIT_FAILED;
 }
@@ -330,7 +347,11 @@ static int check_nothing_is_there(struct work *w)
 
 	if (code != EXIT_DONE)
 		return code;
-	if (state.on)
+	if (state.on && swap_is_dead(w->ctx, &state))
+		say("/dev/loop%u is on and its daemon is gone; 'foldctl swap "
+		    "off' takes it down",
+		    state.loop);
+	else if (state.on)
 		say("/dev/loop%u is on already; 'foldctl swap status' shows it",
 		    state.loop);
 	else if (state.looped || (state.mounted && !w->request.mounted))

@@ -158,6 +158,13 @@ static int try_daemon(const struct mount *mount, void *arg)
 	return r;
 }
 
+bool swap_is_dead(struct context *ctx, const struct swap_state *state)
+{
+	int r = try_daemon(&state->mount, ctx);
+
+	return r == -ECONNREFUSED || r == -ENOENT;
+}
+
 int swap_look(struct context *ctx, struct swap_state *ret_state)
 {
 	int code, r;

@@ -42,6 +42,10 @@ static inline bool swap_is_any(const struct swap_state *state)
 	return state->mounted || state->looped;
 }
 
+/* Whether its daemon has gone. */
+bool swap_is_dead(struct context *ctx,
+		  const struct swap_state *state) MUST_CHECK;
+
 /* The number at the end of the path of a swap file; false: it is none. */
 bool swap_file_id(const char *backing, unsigned *ret_id) MUST_CHECK;
 
