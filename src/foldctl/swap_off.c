@@ -7,6 +7,7 @@
  * of all who does swapoff, and leaves swap on. It comes to an end with us, and
  * a signal interrupts it; swap is on then, with what had come back in memory.
  */
+#include "base/clock.h"
 #include "base/notify.h"
 #include "base/size.h"
 #include "foldctl/interrupt.h"
@@ -26,6 +27,9 @@
 #include <unistd.h>
 
 #define STEP_MS 200
+/* For the kernel to see that swapoff is to end: it does not while it waits for
+ * a page. */
+#define STUCK_MS 5000
 
 struct off {
 	struct context *ctx;
@@ -135,22 +139,30 @@ static void show_progress(const struct off *off)
 	notify_send(&off->manager, "STATUS=Swap off: %s", text);
 }
 
-/* Its wait status. */
-static int wait_for(const struct off *off, pid_t pid)
+/* False: it was told to end, and cannot. */
+static bool wait_for(const struct off *off, pid_t pid, int *ret_status)
 {
-	int fd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint64_t told_ns = 0;
+	bool ended;
 
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (interrupt_seen())
+	while (!(ended = waitpid(pid, ret_status, WNOHANG) != 0)) {
+		if (interrupt_seen()) {
 			kill(pid, SIGKILL);
+			if (told_ns == 0)
+				told_ns = clock_ns();
+			if (clock_ns() - told_ns >=
+			    STUCK_MS * (NS_PER_S / 1000))
+				break;
+		}
 		show_progress(off);
 		poll(&p, 1, STEP_MS);
 	}
 	progress_end();
 	if (fd >= 0)
 		close(fd);
-	return status;
+	return ended;
 }
 
 static void say_why(const struct off *off, int error)
@@ -168,6 +180,12 @@ static void say_why(const struct off *off, int error)
 		    "come back yet",
 		    device);
 		break;
+	case EINPROGRESS:
+		say("swapoff %s: interrupted, but the kernel waits for the "
+		    "daemon of swap, which does not answer; say 'foldctl swap "
+		    "off' again when it does",
+		    device);
+		break;
 	default:
 		say("swapoff %s: %s; swap is on", device, strerror(error));
 	}
@@ -178,11 +196,13 @@ static int try_once(const struct off *off)
 {
 	struct swaps_line line;
 	pid_t pid = start_swapoff(off->device);
-	int status;
+	int status = 0;
 
 	if (pid < 0)
 		return errno;
-	status = wait_for(off, pid);
+	/* It holds our lock until it has come to its end. */
+	if (!wait_for(off, pid, &status))
+		return EINPROGRESS;
 	if (swaps_find("/proc", off->device, &line) == -ENOENT)
 		return 0;
 	if (WIFEXITED(status))
