@@ -44,7 +44,7 @@ class Build(Case):
         super().__init__(bench)
         self.goal = 'src/store/libstore.a src/ctl/libctl.a' if bench.quick else 'foldfs foldctl'
         self.rounds = 3 if bench.quick else None
-        self.budget = 60 if bench.quick else 300
+        self.budget = 35 if bench.quick else 300
 
     def why_not(self):
         try:

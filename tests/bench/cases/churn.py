@@ -45,7 +45,7 @@ class Churn(Case):
 
     def __init__(self, bench):
         super().__init__(bench)
-        self.seconds = 10 if bench.quick else bench.a.seconds or 3600
+        self.seconds = 8 if bench.quick else bench.a.seconds or 3600
         self.mib = 96 if bench.quick else 1024
         self.size = self.mib << 20
         self.budget = self.seconds + (12 if bench.quick else 60)

@@ -53,7 +53,7 @@ class Fio(Case):
         self.cells = cells
         self.steps = list(cells)
         self.size = (128 << 20) if bench.quick else (1 << 30)
-        self.budget = len(cells) * len(self.peers) * (4 if bench.quick else 12)
+        self.budget = len(cells) * len(self.peers) * (3 if bench.quick else 12)
 
     def begin(self):
         """Real bytes, again and again up to the size."""

@@ -44,7 +44,7 @@ class Memory(Case):
             self.peers = tuple(p for p in self.peers if not p.startswith('btrfs'))
         # Not much more than is needed: a device's table is as long as the device.
         self.size = self.mib(bench.quick) * 5 // 4 << 20
-        self.budget = 20 if bench.quick else 60
+        self.budget = 12 if bench.quick else 60
 
     def begin(self):
         self.source = f'{self.bench.scratch}/source'

@@ -48,7 +48,7 @@ class Names(Case):
         self.peers = chosen(self.peers, bench)
         self.count = 5000 if bench.quick else 100000
         self.size = 512 << 20
-        self.budget = 15 if bench.quick else 120
+        self.budget = 18 if bench.quick else 120
 
     def begin(self):
         self.program = self.bench.program('names')
@@ -80,7 +80,7 @@ class Walks(Case):
         self.peers = chosen(self.peers, bench)
         self.mib = 15 if bench.quick else 100
         self.size = 512 << 20
-        self.budget = 30 if bench.quick else 90
+        self.budget = 16 if bench.quick else 90
 
     def begin(self):
         self.paths = data.tree(self.mib)

@@ -27,7 +27,7 @@ class Workers(Case):
         self.mib = 32 if bench.quick else 256  # of each file, and of each run
         self.size = CLIENTS * self.mib << 20
         self.rounds = 3 if bench.quick else None
-        self.budget = 15 if bench.quick else 60
+        self.budget = 10 if bench.quick else 60
 
     def begin(self):
         self.program = self.bench.program('churn')

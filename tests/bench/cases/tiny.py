@@ -32,9 +32,9 @@ class Tiny(Case):
         super().__init__(bench)
         if bench.quick:
             self.peers = tuple(p for p in self.peers if p != 'btrfs-lzo')
-        self.count = 5000 if bench.quick else 100000
+        self.count = 3000 if bench.quick else 100000
         self.size = (256 if bench.quick else 1024) << 20
-        self.budget = 20 if bench.quick else 180
+        self.budget = 15 if bench.quick else 180
 
     def begin(self):
         self.argv = [self.bench.program('names')]

@@ -31,7 +31,7 @@ class Trees(Case):
             self.peers = tuple(p for p in self.peers if p != 'btrfs-zstd')
         self.mib = 12 if bench.quick else 200
         self.size = (256 if bench.quick else 1024) << 20
-        self.budget = 30 if bench.quick else 150
+        self.budget = 20 if bench.quick else 150
 
     def begin(self):
         self.archive = f'{self.bench.scratch}/tree.tar'
