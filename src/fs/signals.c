@@ -34,8 +34,13 @@ void signals_block(struct signals *signals)
 	signals->running = false;
 }
 
+/* What came since, or comes now, asked for what is done: it must not make an
+ * end look like a death. Pending ones go with being ignored. */
 void signals_restore(const struct signals *signals)
 {
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
 }
 
