@@ -33,7 +33,7 @@ enum arena_table {
 	TABLE_NR
 };
 
-#define INODE_RECORD_BYTES 160u
+#define INODE_RECORD_BYTES 96u
 #define NAME_RECORD_BYTES 64u
 #define LONGNAME_RECORD_BYTES 320u
 #define XATTR_RECORD_BYTES 64u

@@ -13,7 +13,7 @@
 #include "base/sparse.h"
 
 #define ARENA_MAGIC UINT64_C(0x616e657261464f46) /* "FOFarena" */
-#define ARENA_VERSION 2u
+#define ARENA_VERSION 3u
 #define SUPERBLOCK_BYTES 4096u
 #define SPAN_BYTES (UINT64_C(256) << 10)
 
@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct superblock) <= SUPERBLOCK_BYTES,
 
 /*
  * Memory of a table comes and goes by chunks: the power of two of records
- * that fills 64 KiB (80 KiB where a record is five times a power of two).
+ * that fills 64 KiB (48 or 80 KiB where a record is no power of two).
  * Sixty-four chunks are described together. A chunk is
  *	absent	no memory			grown 0, room 0, used 0
  *	open	memory and a free record	grown 1, room 1

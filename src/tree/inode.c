@@ -291,7 +291,7 @@ void inode_stat(const struct tree *t, uint32_t ix, struct stat *ret)
 			atomic_load_explicit(&inode->uid, memory_order_relaxed),
 		.st_gid =
 			atomic_load_explicit(&inode->gid, memory_order_relaxed),
-		.st_rdev = inode->rdev,
+		.st_rdev = inode_is_device(inode_mode(inode)) ? inode->rdev : 0,
 		.st_blksize = PAGE_BYTES,
 		.st_atim = to_timespec(atomic_load_explicit(
 			&inode->atime, memory_order_relaxed)),

@@ -128,6 +128,11 @@ static inline uint32_t inode_mode(const struct inode_record *inode)
 	return atomic_load_explicit(&inode->mode, memory_order_acquire);
 }
 
+static inline bool inode_is_device(mode_t mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
 static inline bool inode_is_dir(const struct tree *t, uint32_t ix)
 {
 	return S_ISDIR(inode_mode(inode_at(t, ix)));

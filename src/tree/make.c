@@ -149,7 +149,8 @@ static int fill_draft(struct tree *t, const struct tree_caller *who,
 	if (r < 0)
 		return r;
 	atomic_store_explicit(&inode->xattr, word, memory_order_release);
-	inode->rdev = S_ISCHR(d->mode) || S_ISBLK(d->mode) ? rdev : 0;
+	if (inode_is_device(d->mode))
+		inode->rdev = rdev;
 	atomic_store_explicit(&inode->uid, who->uid, memory_order_relaxed);
 	if (S_ISLNK(d->mode))
 		r = fill_target(t, who, d->ix, target);

@@ -28,17 +28,18 @@ struct inode_record {
 	_Atomic uint32_t gid;
 	_Atomic uint32_t parent; /* of a directory: what ".." is */
 	_Atomic uint32_t flags;
-	uint64_t rdev;
 	_Atomic uint64_t xattr; /* record index | enum xattr_flag << 32 */
 	_Atomic int64_t atime;  /* times: nanoseconds since 1970 */
 	_Atomic int64_t mtime;
 	_Atomic int64_t ctime;
 	int64_t btime;
-	_Atomic uint64_t next_position; /* of a directory: never used before */
+	union {
+		_Atomic uint64_t next_position; /* directory: never used yet */
+		uint64_t rdev;                  /* device */
+	};
 	struct body body;
-	uint64_t spare[7];
 };
-static_assert(sizeof(struct inode_record) == 160, "TABLE_INODES");
+static_assert(sizeof(struct inode_record) == 96, "TABLE_INODES");
 
 /* What an inode's xattr word says, so that asking for what is absent costs
  * nothing. */

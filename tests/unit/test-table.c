@@ -280,7 +280,7 @@ static void test_unmarked_is_zeroed(void **state UNUSED)
 	for (unsigned t = 0; t < TABLE_NR; t++)
 		table_scan_end(arena, t);
 	/* Ten chunks were, two are; the account says what the kernel says. */
-	assert_int_equal(arena_charged_bytes(arena), charged - 8 * 80 * KIB);
+	assert_int_equal(arena_charged_bytes(arena), charged - 8 * 48 * KIB);
 	assert_true(derived_bytes() <= 2 * SPARSE_STEP_BYTES);
 	for (uint32_t ix = 1; ix <= 5000; ix++) {
 		bool kept = ix == 100 || ix == 4000;

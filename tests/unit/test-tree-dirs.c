@@ -309,7 +309,7 @@ static void test_small_directories_are_cheap(void **state)
 	}
 	bytes = (budget_used(&rig->budget) - before) / 5000;
 	/* Four inodes with their names, and about 80 for the directory. */
-	assert_in_range(bytes, 4 * 224, 4 * 300 + 100);
+	assert_in_range(bytes, 4 * 160, 4 * 236 + 100);
 }
 
 /* A directory that is empty costs nothing but its inode, and one that goes

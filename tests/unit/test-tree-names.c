@@ -145,7 +145,7 @@ static void test_cost_of_a_file(void **state)
 		rig_make(rig, TREE_ROOT, name, S_IFREG | 0644);
 	}
 	bytes = (budget_used(&rig->budget) - before) / 20000;
-	assert_in_range(bytes, 224, 300);
+	assert_in_range(bytes, 160, 236);
 }
 
 static void test_churn_does_not_grow(void **state)
