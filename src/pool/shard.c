@@ -194,13 +194,37 @@ static int take_new(struct span_pool *sp, struct shard *sh, unsigned class,
 	return 0;
 }
 
+/*
+ * Is much of what is held free? Overwriting drifts: a class has free slots
+ * while its neighbour asks for pages. Then a slot that is a bit too large costs
+ * nothing, and another page would.
+ */
+static bool is_loose(const struct shard *sh)
+{
+	uint64_t held = PAGE_BYTES * atomic_load_explicit(&sh->held_pages,
+							  memory_order_relaxed);
+
+	return held > sh->stats.slot_bytes + held / LOOSE_SHARE;
+}
+
+static unsigned near_end(unsigned class)
+{
+	unsigned end = class + 1 + NEAR_CLASSES;
+
+	return end < CLASS_NR ? end : CLASS_NR;
+}
+
 int shard_take(struct span_pool *sp, struct shard *sh, uint32_t n_bytes,
 	       struct taken *ret)
 {
 	unsigned class = class_of(n_bytes);
 
-	if (take_ready(sp, sh, class, n_bytes, ret) ||
-	    take_cold(sp, sh, class, n_bytes, ret))
+	if (take_ready(sp, sh, class, n_bytes, ret))
+		return 0;
+	if (is_loose(sh) &&
+	    shard_take_ready(sp, sh, class + 1, near_end(class), n_bytes, ret))
+		return 0;
+	if (take_cold(sp, sh, class, n_bytes, ret))
 		return 0;
 	/* A cold span that cannot be charged: nor can a new one. */
 	if (sh->heads[class][GROUP_COLD] != SPAN_NONE)

@@ -26,8 +26,10 @@
 #define SHARD_HELD_BYTES (UINT64_C(64) << 20)
 /* An empty span a shard may keep, for the next object of its class. */
 #define KEPT_PAGES_MAX 16u
-/* Classes larger than needed that an object may go into when RAM is short. */
+/* Classes larger than needed that an object may go into when RAM is short, or
+ * when more than a part in LOOSE_SHARE of what a shard holds is free slots. */
 #define NEAR_CLASSES 8u
+#define LOOSE_SHARE 32u
 
 /* What the kernel keeps for a span with any page: a node of the memfd's tree
  * and an eighth of a page of page table, however few its pages are. */

@@ -203,6 +203,33 @@ static void test_kept_span_makes_room(void **state UNUSED)
 	pool_rig_down(&rig);
 }
 
+/* With many free slots a larger one goes before another page; not one that is
+ * far larger, and not when all is dense. */
+static void test_near_slot_when_loose(void **state UNUSED)
+{
+	struct pool_rig rig;
+	uint64_t held;
+
+	pool_rig_up(&rig, 64 * MIB, 64 * MIB, 1);
+	assert_int_equal(make_objects(&rig, 0, 1024, 0, 1016), 1024);
+	held = stats_of(&rig).held_bytes;
+	assert_int_equal(held, 1024 * 1024);
+	assert_int_equal(make_objects(&rig, 1024, 1025, 0, 1000), 1);
+	assert_int_equal(stats_of(&rig).held_bytes, held + PAGE_BYTES);
+	free_objects(&rig, 1024, 1025);
+	for (unsigned i = 0; i < 1024; i += 4)
+		free_objects(&rig, i, i + 1);
+	held = stats_of(&rig).held_bytes;
+	assert_int_equal(make_objects(&rig, 1024, 1100, 0, 1000), 76);
+	assert_int_equal(make_objects(&rig, 1100, 1150, 0, 896), 50);
+	assert_int_equal(stats_of(&rig).held_bytes, held);
+	assert_int_equal(make_objects(&rig, 1150, 1151, 0, 860), 1);
+	assert_int_equal(stats_of(&rig).held_bytes, held + PAGE_BYTES);
+	assert_intact(&rig, 1024, 1151);
+	assert_int_equal(pool_check(rig.pool), 0);
+	pool_rig_down(&rig);
+}
+
 /* Another shard's nearly fitting slot goes before the own that is too large. */
 static void test_nearest_slot_when_full(void **state UNUSED)
 {
@@ -322,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_limit_holds_and_deleting_makes_room),
 		cmocka_unit_test(test_trim_makes_room_for_larger),
 		cmocka_unit_test(test_kept_span_makes_room),
+		cmocka_unit_test(test_near_slot_when_loose),
 		cmocka_unit_test(test_nearest_slot_when_full),
 		cmocka_unit_test(test_batch_empties_a_span),
 		cmocka_unit_test(test_large_empty_span_goes),
