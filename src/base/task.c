@@ -60,10 +60,13 @@ static void cycle(struct task *task) REQUIRES(task->lock)
 
 static void sleep_till_woken(struct task *task) REQUIRES(task->lock)
 {
-	uint64_t deadline_ns = clock_ns() + task->ops.interval_ns;
+	uint64_t interval_ns = task->ops.sleep_ns
+				       ? task->ops.sleep_ns(task->arg)
+				       : task->ops.interval_ns;
+	uint64_t deadline_ns = clock_ns() + interval_ns;
 
 	while (!task->woken && !task_cancelled(task)) {
-		if (task->ops.interval_ns == 0)
+		if (interval_ns == 0)
 			cond_wait(&task->wake, &task->lock);
 		else if (!cond_wait_until(&task->wake, &task->lock,
 					  deadline_ns))

@@ -22,6 +22,9 @@ struct task_ops {
 	bool (*check)(void *arg);
 	void (*work)(struct task *task, void *arg);
 	uint64_t interval_ns; /* check also this often; 0: only on wake-up */
+	/* Instead, where it changes: asked before each sleep, with the task's
+	 * lock held. */
+	uint64_t (*sleep_ns)(void *arg);
 };
 
 /* -ENOMEM, -EAGAIN (no thread). Signals are blocked in the thread. */

@@ -2,9 +2,9 @@
 /*
  * The background task that keeps house.
  *
- * A pass walks every file, so one that found nothing to gain must not begin
- * again at once: passes are apart by at least as long as the last one took
- * (and a second), except when someone waits for room.
+ * A pass walks every file, so passes are apart by twice as long as the last one
+ * took, and looks for something to gain get rarer where there is nothing, except
+ * when someone waits for room.
  */
 #include "fs/tidy.h"
 #include "base/clock.h"
@@ -14,15 +14,20 @@
 #include "fs/worker.h"
 #include <errno.h>
 
-/* After a pass that was not enough, besides twice what it took: a third of a
- * CPU at most goes into it. */
-#define MORE_NS (NS_PER_S / 5)
+/*
+ * After a pass that moved something, besides twice what it took: a third of a
+ * CPU at most goes into it. Who overwrites goes on doing so; as long as there is
+ * nothing to move the look after it comes twice as late, up to LAZY_NS.
+ */
+#define SOON_NS (NS_PER_S / 10)
+#define LAZY_NS NS_PER_S
 
 struct tidy {
 	struct fs *fs;
 	struct task *task;
 	_Atomic bool wanted;
 	/* The task's own. */
+	uint64_t wait_ns;
 	uint64_t not_before_ns;
 };
 
@@ -32,6 +37,15 @@ static bool check(void *arg)
 
 	return atomic_load_explicit(&tidy->wanted, memory_order_relaxed) ||
 	       clock_ns() >= tidy->not_before_ns;
+}
+
+/* To the next pass: a fixed interval would make short ones long. */
+static uint64_t sleep_ns(void *arg)
+{
+	const struct tidy *tidy = arg;
+	uint64_t now_ns = clock_ns();
+
+	return now_ns < tidy->not_before_ns ? tidy->not_before_ns - now_ns : 1;
 }
 
 struct pass {
@@ -54,13 +68,17 @@ static bool compact(void *arg, struct file file)
 	       !pause_is_asked(pass->fs->pause, PAUSE_TIDYING);
 }
 
+static uint64_t lazier(uint64_t wait_ns)
+{
+	return wait_ns > LAZY_NS / 2 ? LAZY_NS : 2 * wait_ns;
+}
+
 static void work(struct task *task, void *arg)
 {
 	struct tidy *tidy = arg;
 	struct engine *e = &tidy->fs->engine;
 	struct pass pass = {.fs = tidy->fs, .task = task};
-	uint64_t begun_ns = clock_ns(), took_ns;
-	bool more = false;
+	uint64_t begun_ns = clock_ns();
 
 	pause_enter(tidy->fs->pause, PAUSE_TIDYING);
 	atomic_store_explicit(&tidy->wanted, false, memory_order_relaxed);
@@ -69,11 +87,11 @@ static void work(struct task *task, void *arg)
 	if (store_wants_compaction(e->store) && store_compact_begin(e->store)) {
 		tree_each_body(e->tree, TALLY_SHARED_ROW, compact, &pass);
 		store_compact_end(e->store);
-		more = store_wants_compaction(e->store);
+		tidy->wait_ns = SOON_NS + 2 * (clock_ns() - begun_ns);
+	} else {
+		tidy->wait_ns = lazier(tidy->wait_ns);
 	}
-	took_ns = clock_ns() - begun_ns;
-	tidy->not_before_ns =
-		clock_ns() + (more ? MORE_NS + 2 * took_ns : NS_PER_S);
+	tidy->not_before_ns = clock_ns() + tidy->wait_ns;
 	pause_leave(tidy->fs->pause, PAUSE_TIDYING);
 }
 
@@ -81,7 +99,7 @@ static const struct task_ops ops = {
 	.name = "foldfs-tidy",
 	.check = check,
 	.work = work,
-	.interval_ns = NS_PER_S,
+	.sleep_ns = sleep_ns,
 };
 
 int tidy_start(struct fs *fs, struct tidy **ret)
@@ -92,6 +110,7 @@ int tidy_start(struct fs *fs, struct tidy **ret)
 	if (!tidy)
 		return -ENOMEM;
 	tidy->fs = fs;
+	tidy->wait_ns = LAZY_NS;
 	r = task_start(&ops, tidy, &tidy->task);
 	if (r) {
 		heap_free(tidy);

@@ -17,7 +17,7 @@
 #define COMPACT_SPANS_SHARE_BYTES (4 * 256 * KIB)
 /* Waste that is lived with: this much, and this share of what is held. */
 #define COMPACT_MIN_BYTES (2 * MIB)
-#define COMPACT_SLACK_SHARE 16
+#define COMPACT_SLACK_SHARE 24
 
 bool store_wants_compaction(struct store *store)
 {

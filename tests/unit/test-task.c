@@ -19,6 +19,7 @@ struct desk {
 	_Atomic unsigned works;
 	_Atomic bool gate; /* work waits till it opens */
 	_Atomic bool saw_cancel;
+	_Atomic uint64_t sleep_ns;
 	char name[16];
 	sigset_t mask;
 };
@@ -190,6 +191,31 @@ static void test_stop_at_any_moment(void **state UNUSED)
 	}
 }
 
+static uint64_t sleep_of(void *arg)
+{
+	const struct desk *d = arg;
+
+	return d->sleep_ns;
+}
+
+/* Each sleep is as long as is said before it. */
+static void test_sleep_that_changes(void **state UNUSED)
+{
+	struct task_ops ops = quick;
+	struct desk d = {.sleep_ns = 100000};
+	struct task *task;
+
+	ops.interval_ns = UINT64_MAX / 4;
+	ops.sleep_ns = sleep_of;
+	task = start(&ops, &d);
+	wait_for(&d.checks, 5);
+	d.sleep_ns = UINT64_MAX / 4;
+	d.asked = 1;
+	task_wake(task);
+	wait_for(&d.done, 1);
+	task_stop(task);
+}
+
 static void test_interval(void **state UNUSED)
 {
 	struct task_ops ops = quick;
@@ -295,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_stop_ends_work),
 		cmocka_unit_test(test_stop_at_any_moment),
 		cmocka_unit_test(test_interval),
+		cmocka_unit_test(test_sleep_that_changes),
 		cmocka_unit_test(test_thread_name_and_signals),
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_no_memory),
