@@ -187,7 +187,10 @@ int fs_rig_ask(struct fs_rig *rig, uint32_t opcode, uint64_t node,
 	loop_serve(rig->w, head.len);
 	rig->held += rig->w->held.n;
 	held_send_all(rig->w);
-	fs_rig_wait_reply(rig);
+	/* A notification of a new mode may go before it. */
+	do
+		fs_rig_wait_reply(rig);
+	while (rig->reply.head.unique == 0);
 	invariant(rig->reply.head.unique == rig->unique);
 	return rig->reply.head.error;
 }

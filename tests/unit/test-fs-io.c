@@ -204,7 +204,7 @@ static void writing_drops_setid_when_told(void **state)
 	assert_int_equal(fs_rig_mode(&rig, node), 0745);
 }
 
-/* Past the page cache nothing else tells the kernel of the new mode. */
+/* In whatever cache mode: the kernel may have been told nothing of it. */
 static void direct_writer_makes_kernel_forget_mode(void **state)
 {
 	struct fuse_write_in in = {.size = 1,
