@@ -18,6 +18,7 @@ int backing_new(struct arena *arena, const struct backing_ops *ops, void *arg,
 	b->ops = ops;
 	b->arg = arg;
 	b->fd = -1;
+	b->sector = BLOCK_BYTES;
 	b->open_segment = SEGMENT_NONE;
 	r = sparse_init(&b->segments, SEGMENTS_MAX * sizeof(struct segment),
 			budget);

@@ -165,18 +165,19 @@ struct extent_ref backing_ref(const struct backing *backing,
 int backing_read(struct backing *backing, const struct extent_ref *ref,
 		 void *buf, struct extent_view *ret_view) MUST_CHECK;
 /* Where to read for it when somebody else does (io_uring): @ret_skip is where
- * the extent begins in the bytes, which backing_verify() wants whole, in a
- * buffer that is aligned to a page. Whoever
+ * the extent begins in the bytes, which come into a buffer that is aligned to a
+ * page. The least that the disk gives: often a sector of 512 bytes. Whoever
  * calls sees to it that the file is not closed meanwhile. */
 void backing_where(const struct backing *backing, const struct extent_ref *ref,
 		   int *ret_fd, uint64_t *ret_offset, size_t *ret_n,
 		   size_t *ret_skip);
-/* The bytes of neighbours in one go: @n and @offset in blocks as backing_where()
+/* The bytes of neighbours in one go: @n and @offset aligned as backing_where()
  * gives them, @buf page-aligned. An error is not counted: whoever needs one of
  * the extents asks backing_read(). */
 int backing_read_blocks(struct backing *backing, uint64_t offset, void *buf,
 			size_t n) MUST_CHECK;
-/* Is it @bytes, from wherever they come? No error is counted. */
+/* Is it what begins at @bytes, from wherever they come, all of it? No error is
+ * counted. */
 bool backing_is_in(const struct backing *backing, const struct extent_ref *ref,
 		   void *bytes, struct extent_view *ret_view) MUST_CHECK;
 int backing_verify(struct backing *backing, const struct extent_ref *ref,
@@ -194,7 +195,8 @@ struct backing_blocks {
 /* Where to read for @ref. */
 struct backing_blocks backing_blocks_of(const struct backing *backing,
 					const struct extent_ref *ref);
-/* The same together with @blocks, if it lies in them or right behind: true. */
+/* The same together with @blocks, if it lies in them or within 4 KiB behind:
+ * true. */
 bool backing_blocks_grow(const struct backing *backing,
 			 const struct extent_ref *ref,
 			 struct backing_blocks *blocks) MUST_CHECK;
@@ -207,8 +209,9 @@ bool backing_find(struct backing *backing, const struct extent_ref *ref,
 /* Nobody refers to it any more. An emptied segment is punched and used again.
  * Lock-free but for the last of a segment. Cannot fail. */
 void backing_free(struct backing *backing, struct extent extent);
-/* Bytes of the file that it takes. */
+/* Bytes of the file that it takes, and the first of them. */
 size_t backing_extent_bytes(struct extent extent);
+uint64_t backing_extent_offset(struct extent extent);
 
 /* --- cleaning --- */
 

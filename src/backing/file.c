@@ -10,6 +10,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* What a disk has, whatever the kernel makes of it. */
+#define SECTOR_LEAST 512u
+
 struct range {
 	uint64_t offset;
 	uint64_t n_bytes;
@@ -80,6 +83,32 @@ int file_reserve(const struct backing *b, uint32_t segment)
 void file_uncache(int fd, uint64_t offset, size_t n_bytes)
 {
 	posix_fadvise(fd, (off_t)offset, (off_t)n_bytes, POSIX_FADV_DONTNEED);
+}
+
+/*
+ * Without O_DIRECT: a page, for of the page cache only whole ones are dropped.
+ * Only what statx() says is believed: btrfs takes any O_DIRECT read, but through
+ * the page cache. All buffers are page-aligned.
+ */
+uint32_t file_sector(const struct backing *b, int fd)
+{
+#ifdef STATX_DIOALIGN
+	struct statx st;
+	uint32_t n;
+
+	if (!b->direct ||
+	    statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) < 0 ||
+	    !(st.stx_mask & STATX_DIOALIGN))
+		return BLOCK_BYTES;
+	n = st.stx_dio_offset_align;
+	if (n < SECTOR_LEAST && n)
+		n = SECTOR_LEAST;
+	return n && n < BLOCK_BYTES && BLOCK_BYTES % n == 0 ? n : BLOCK_BYTES;
+#else
+	(void)b;
+	(void)fd;
+	return BLOCK_BYTES;
+#endif
 }
 
 uint64_t file_system_room(const struct backing *b)

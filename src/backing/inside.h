@@ -131,6 +131,8 @@ struct backing {
 	_Atomic int fd; /* -1: none */
 	_Atomic bool is_device;
 	_Atomic bool direct;
+	_Atomic uint32_t
+		sector;        /* bytes: reads begin and end at its multiples */
 	uint64_t device_bytes; /* UINT64_MAX: a file */
 	struct crypt *crypt;   /* NULL: not encrypted */
 	_Atomic uint64_t most_bytes;
@@ -211,6 +213,8 @@ void file_uncache(int fd, uint64_t offset, size_t n_bytes);
 uint64_t file_system_room(const struct backing *b);
 /* How many segments may be in use. */
 uint32_t file_segments_most(const struct backing *b);
+/* What a read has to be aligned to: as little as O_DIRECT allows. */
+uint32_t file_sector(const struct backing *b, int fd);
 /* Bytes it takes on the disk. */
 uint64_t file_disk_bytes(struct backing *b);
 /* Nothing of ours is left in it. */

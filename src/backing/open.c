@@ -300,6 +300,7 @@ static int take_over(struct backing *b, const struct opening *o,
 		return refuse(o, r, "");
 	}
 	b->is_device = o->is_device;
+	b->sector = file_sector(b, o->fd);
 	b->device_bytes = o->device_bytes;
 	backing_set_most(b, o->config->most_bytes);
 	/* What is known of another file is nothing to this one. */
@@ -412,6 +413,7 @@ int backing_open_again(struct backing *b, int fd)
 	if (b->is_device && ioctl(fd, BLKGETSIZE64, &b->device_bytes) < 0)
 		return -errno;
 	b->direct = fcntl(fd, F_GETFL) & O_DIRECT;
+	b->sector = file_sector(b, fd);
 	r = chunks_up(b);
 	if (!r)
 		r = check_header(b, fd);

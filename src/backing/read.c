@@ -15,6 +15,8 @@
 
 /* So often is a bad extent read before it is believed to be bad. */
 #define READS_MAX 3u
+/* What lies between two neighbours is read as well, up to this. */
+#define GAP_BYTES PAGE_BYTES
 
 /* Bytes of the right life at a wrong place are wrong as well. */
 static uint64_t seed_of(uint64_t sequence, uint64_t unit)
@@ -85,13 +87,15 @@ void backing_where(const struct backing *b, const struct extent_ref *ref,
 		   int *ret_fd, uint64_t *ret_offset, size_t *ret_n,
 		   size_t *ret_skip)
 {
-	struct place at = extent_place(ref->extent);
-	uint64_t from = at.unit * BACKING_UNIT;
-	uint64_t first = round_down_block(from);
+	uint64_t sector =
+		atomic_load_explicit(&b->sector, memory_order_relaxed);
+	uint64_t from = backing_extent_offset(ref->extent);
+	uint64_t end = from + backing_extent_bytes(ref->extent);
+	uint64_t first = from & ~(sector - 1);
 
 	*ret_fd = backing_descriptor(b);
 	*ret_offset = first;
-	*ret_n = round_up_block(from + at.units * BACKING_UNIT) - first;
+	*ret_n = ((end + sector - 1) & ~(sector - 1)) - first;
 	*ret_skip = from - first;
 }
 
@@ -110,10 +114,10 @@ bool backing_is_in(const struct backing *b, const struct extent_ref *ref,
 		   void *bytes, struct extent_view *ret_view)
 {
 	struct place at = extent_place(ref->extent);
-	char *extent = (char *)bytes + at.unit * BACKING_UNIT % BLOCK_BYTES;
 
-	return extent_verify(b, ref->sequence, at.unit, at.units, extent,
-			     extent + sizeof(struct extent_header), ret_view);
+	return extent_verify(b, ref->sequence, at.unit, at.units, bytes,
+			     (char *)bytes + sizeof(struct extent_header),
+			     ret_view);
 }
 
 int backing_verify(struct backing *b, const struct extent_ref *ref, void *bytes,
@@ -143,7 +147,7 @@ bool backing_blocks_grow(const struct backing *b, const struct extent_ref *ref,
 	uint64_t more_end = more.offset + more.n_bytes;
 
 	if (more.sequence != blocks->sequence || more.offset < blocks->offset ||
-	    more.offset > end)
+	    more.offset > end + GAP_BYTES)
 		return false;
 	if (more_end > end)
 		blocks->n_bytes = more_end - blocks->offset;
@@ -154,13 +158,12 @@ bool backing_find(struct backing *b, const struct extent_ref *ref,
 		  const struct backing_blocks *blocks,
 		  struct extent_view *ret_view)
 {
-	struct backing_blocks its = backing_blocks_of(b, ref);
+	uint64_t from = backing_extent_offset(ref->extent);
+	uint64_t end = from + backing_extent_bytes(ref->extent);
 
-	return its.sequence == blocks->sequence &&
-	       its.offset >= blocks->offset &&
-	       its.offset + its.n_bytes <= blocks->offset + blocks->n_bytes &&
-	       backing_is_in(b, ref,
-			     blocks->bytes + (its.offset - blocks->offset),
+	return ref->sequence == blocks->sequence && from >= blocks->offset &&
+	       end <= blocks->offset + blocks->n_bytes &&
+	       backing_is_in(b, ref, blocks->bytes + (from - blocks->offset),
 			     ret_view);
 }
 
@@ -180,7 +183,7 @@ static int read_and_verify(struct backing *b, const struct extent_ref *ref,
 		}
 		if (!b->direct)
 			file_uncache(fd, offset, n);
-		if (backing_is_in(b, ref, buf, ret_view)) {
+		if (backing_is_in(b, ref, (char *)buf + skip, ret_view)) {
 			backing_count(b, COUNT_READS, 1);
 			backing_count(b, COUNT_READ_BYTES, n);
 			return 0;

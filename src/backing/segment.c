@@ -269,3 +269,8 @@ size_t backing_extent_bytes(struct extent extent)
 {
 	return extent_place(extent).units * BACKING_UNIT;
 }
+
+uint64_t backing_extent_offset(struct extent extent)
+{
+	return extent_place(extent).unit * BACKING_UNIT;
+}

@@ -168,12 +168,18 @@ static uint64_t find_places(uint64_t free_places, unsigned n)
 	return 0;
 }
 
+/* Each begins at a page's edge. */
+static size_t room_for(const struct backing_blocks *blocks)
+{
+	return pages_for(blocks->n_bytes) * PAGE_BYTES;
+}
+
 static size_t bytes_of(const struct backing_blocks *blocks, unsigned n)
 {
 	size_t bytes = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		bytes += blocks[i].n_bytes;
+		bytes += room_for(&blocks[i]);
 	return bytes;
 }
 
@@ -230,7 +236,7 @@ static int take_places(struct worker *w, struct parked *parked, unsigned n)
 		parked->blocks[i] = p->plan[i];
 		parked->blocks[i].bytes = at;
 		parked->blocks[i].owner = parked;
-		at += p->plan[i].n_bytes;
+		at += room_for(&p->plan[i]);
 	}
 	parked->n_blocks = n;
 	return 0;

@@ -72,6 +72,8 @@ int spill_load(struct store *store, struct file file, uint64_t page, void *buf,
 /* With spill_buffer() before it this leaves the last slot of out[] alone, where
  * a copy keeps its page. */
 #define RUN_BYTES (28 * PAGE_BYTES)
+/* What lies between two neighbours is read as well, up to this. */
+#define GAP_BYTES PAGE_BYTES
 _Static_assert(PAGE_BYTES + BACKING_READ_BYTES + RUN_BYTES <=
 		       (STREAM_BATCH - 1) * STREAM_SLOT_BYTES,
 	       "a run lies in all slots but one");
@@ -104,7 +106,7 @@ static void read_run(struct store *store, struct stream *stream,
 		if (!from[i].spilled)
 			continue;
 		offset = where(store, &from[i], &bytes);
-		if (offset < run->offset || offset > end ||
+		if (offset < run->offset || offset > end + GAP_BYTES ||
 		    offset + bytes > run->offset + RUN_BYTES)
 			break;
 		if (offset + bytes > end)
@@ -136,9 +138,9 @@ int spill_load_run(struct store *store, struct stream *stream, struct file file,
 		   uint64_t page, struct fetched *from, unsigned n,
 		   struct spill_run *run)
 {
+	uint64_t offset = backing_extent_offset(from->ref.extent);
+	size_t bytes = backing_extent_bytes(from->ref.extent);
 	struct extent_view view;
-	size_t bytes;
-	uint64_t offset = where(store, from, &bytes);
 
 	if (!is_in(run, offset, bytes))
 		read_run(store, stream, from, n, run);

@@ -182,7 +182,7 @@ static int settle(struct spill_reader *reader, const struct spot *spot,
 	return 0;
 }
 
-/* @bytes: of a run, where its block begins; NULL: it has to be read. */
+/* @bytes: of a run, where its extent begins; NULL: it has to be read. */
 static int take(struct spill_reader *reader, const struct spot *spot,
 		char *bytes, struct spill_scanned *ret)
 {
@@ -287,13 +287,13 @@ static int take_window(struct spill_reader *reader, struct spill_scanned *ret)
 {
 	qsort(reader->spot, reader->n, sizeof(reader->spot[0]), by_place);
 	for (unsigned i = 0; i < reader->n; i++) {
-		size_t n;
-		uint64_t at = place_of(reader, i, &n);
+		struct extent extent = reader->spot[i].ref.extent;
+		uint64_t at = backing_extent_offset(extent);
 		char *bytes = NULL;
 		int r;
 
 		read_run(reader, i);
-		if (is_in_run(reader, at, n))
+		if (is_in_run(reader, at, backing_extent_bytes(extent)))
 			bytes = reader->run + (at - reader->run_offset);
 		r = take(reader, &reader->spot[i], bytes, ret);
 		if (r)

@@ -60,7 +60,7 @@ static int verify_copy(const char *file, uint32_t i, uint64_t flipped_bit)
 	memcpy(buf, file + offset, n);
 	if (byte >= offset && byte < offset + n)
 		buf[byte - offset] ^= (char)(1 << flipped_bit % 8);
-	r = backing_verify(rig.backing, &ref, buf, &view);
+	r = backing_verify(rig.backing, &ref, buf + skip, &view);
 	if (r < 0)
 		return r;
 	rig_bytes(&rig.item[i], bytes);
@@ -244,6 +244,57 @@ static void test_cut_file(void **state UNUSED)
 	backing_rig_down(&rig);
 }
 
+/* Whole sectors, and none in which nothing of the extent is: of what is read a
+ * fault sees how much. */
+static size_t read_bytes;
+static uint64_t read_offset;
+
+static int on_sectors(void *arg UNUSED, uint64_t offset, void *buf UNUSED,
+		      size_t n_bytes)
+{
+	read_offset = offset;
+	read_bytes = n_bytes;
+	return 0;
+}
+
+static void read_sectors(uint32_t sector)
+{
+	for (uint32_t i = 0; i < EXTENTS; i++) {
+		struct extent extent = rig.item[i].extent;
+		uint64_t from = backing_extent_offset(extent);
+		uint64_t end = from + backing_extent_bytes(extent);
+
+		assert_int_equal(rig_read(&rig, i), 0);
+		assert_int_equal(read_offset, from / sector * sector);
+		assert_int_equal(read_offset + read_bytes,
+				 (end + sector - 1) / sector * sector);
+	}
+}
+
+static void test_sectors(void **state UNUSED)
+{
+	const struct io_faults faults = {.read = on_sectors};
+	int fd;
+
+	put_extents(false);
+	io_set_faults(&faults);
+	assert_in_range(rig.backing->sector, 512, BLOCK_BYTES);
+	read_sectors(rig.backing->sector);
+	/* Those of other disks. */
+	fd = backing_fd(rig.backing);
+	assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_DIRECT), 0);
+	for (uint32_t sector = 512; sector <= BLOCK_BYTES; sector *= 2) {
+		rig.backing->sector = sector;
+		read_sectors(sector);
+	}
+	/* Of the page cache only whole pages can be dropped. */
+	io_set_faults(NULL);
+	backing_rig_down(&rig);
+	backing_rig_up(&rig, IO_CACHED, false, 0);
+	assert_int_equal(rig.backing->sector, BLOCK_BYTES);
+	backing_rig_down(&rig);
+}
+
 /* A walk over a damaged segment shows what is good and says that not all is. */
 static unsigned shown;
 static void on_visit(void *arg UNUSED, struct extent extent,
@@ -305,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_misplaced),
 		cmocka_unit_test(test_read_again),
 		cmocka_unit_test(test_cut_file),
+		cmocka_unit_test(test_sectors),
 		cmocka_unit_test(test_visit_damaged),
 	};
 
