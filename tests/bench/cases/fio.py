@@ -181,7 +181,6 @@ class Spilled(Fio):
     name = 'spilled'
     title = 'fio, direct reads of spilled pages, beside a plain file on that disk'
     peers = ('foldfs-spill', 'disk')
-    options = {'foldfs-spill': 'workers=16'}
     reads = True
 
     def prepare(self, peer):
@@ -234,4 +233,10 @@ def cases(bench):
                                              [1, 16]))
     if not bench.quick:
         yield Share(bench, steps(['256K', '1M'], ['write', 'read'], [1]))
-        yield Spilled(bench, steps(['4K', '128K'], ['randread'], [1, 16]))
+    spilled = Spilled(bench, steps(['4K'] if bench.quick else ['4K', '128K'], ['randread'],
+                                   [1, 16]))
+    spilled.targets = [
+        Target(f'{label("4K", "randread", depth)}, spilled, beside a plain file', 'speed',
+               label('4K', 'randread', depth), ours='foldfs-spill', against='disk', at_least=0.7)
+        for depth in (1, 16)]
+    yield spilled

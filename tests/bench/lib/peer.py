@@ -359,12 +359,32 @@ class FoldfsSpill(Foldfs):
         self.mount_options = f'spill={self.on_disk()}/backing'
         super().up()
 
-    def spill(self):
-        """All of it out, and no page back; how much is out, of 1. Pages of one
-        repeated word have nothing that could go."""
-        self.set_key('promote', 0)
-        os.setxattr(self.file, 'user.foldfs.file.spill', b'out')
+    def order(self, what):
+        """A command that has all of the file go `out` or come `in`."""
+        return ['/usr/bin/python3', '-S', '-c', 'import os, sys; os.setxattr('
+                'sys.argv[1], "user.foldfs.file.spill", sys.argv[2].encode())',
+                self.file, what]
+
+    def out(self):
+        """How much of the file is on the disk, of 1. Pages of one repeated word
+        have nothing that could go."""
         return self.key('spilled_pages') / (self.key('pages_stored') - self.key('same_pages'))
+
+    def spill(self):
+        """All of it out, and no page back; how much is out."""
+        self.set_key('promote', 0)
+        self.client(self.order('out'))
+        return self.out()
+
+
+class FoldfsSealed(FoldfsSpill):
+    """The same, encrypted."""
+    name = 'foldfs-sealed'
+    title = 'foldfs lz4, spilled and encrypted'
+
+    def up(self):
+        self.options = ','.join(w for w in (self.options, 'spill_encrypt') if w)
+        super().up()
 
 
 class Disk(Peer):
@@ -499,7 +519,8 @@ class EmptyLibfuse(Empty):
 
 ALL = {kind.name: kind for kind in (
     Foldfs, FoldfsZstd, FoldfsWriteback, Tmpfs, Zram, Ext4Zram, Ext4ZramZstd, Btrfs,
-    BtrfsLzo, FoldfsUring, FoldfsAlone, FoldfsSpill, Disk, Nbdkit, Empty, EmptyLibfuse)}
+    BtrfsLzo, FoldfsUring, FoldfsAlone, FoldfsSpill, FoldfsSealed, Disk, Nbdkit, Empty,
+    EmptyLibfuse)}
 
 
 def make(name, world, size, options=''):
