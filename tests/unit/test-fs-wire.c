@@ -277,7 +277,8 @@ static void chown_drops_setid_when_told(void **state)
 	assert_int_equal(fs_rig_mode(&rig, node), 0755);
 }
 
-/* What the kernel sends before a write by somebody who may not keep them. */
+/* A chown() that names nobody, or what the kernel sends before a write: from
+ * there strangers take the bits by the write itself. */
 static void empty_setattr_drops_setid(void **state)
 {
 	const struct fuse_attr_out *out = fs_rig_data(&rig);
@@ -286,9 +287,14 @@ static void empty_setattr_drops_setid(void **state)
 	(void)state;
 	init(FS_RIG_ALL);
 	node = fs_rig_create(&rig, "f", 06755);
+	rig.uid = 1000;
 	assert_int_equal(set_attr(node, 0), 0);
 	assert_int_equal(out->attr.mode & 07777, 06755);
+	rig.uid = 0;
+	assert_int_equal(set_attr(node, 0), 0);
+	assert_int_equal(out->attr.mode & 07777, 0755);
 	rig.uid = 1000;
+	node = fs_rig_create(&rig, "own", 06755);
 	assert_int_equal(set_attr(node, 0), 0);
 	assert_int_equal(out->attr.mode & 07777, 0755);
 }
