@@ -15,7 +15,10 @@ class Sealed(Case):
     steps = (OUT, IN)
     metrics = [Metric('speed', 'MiB/s', 'high')]
     targets = [Target(f'{step}, encrypted beside plain', 'speed', step, ours='foldfs-sealed',
-                      against='foldfs-spill', at_least=0.8) for step in (OUT, IN)]
+                      against='foldfs-spill', at_least=0.8,
+                      reason='this disk is as fast as memory: the cipher, on the same CPUs as '
+                      'the codec and the copies, is what is left to wait for')
+               for step in (OUT, IN)]
 
     def __init__(self, bench):
         super().__init__(bench)
