@@ -52,4 +52,21 @@
 #endif
 #define GUARDED_BY(lock)
 
+/* An order that the kernel makes and TSan does not see: what comes before the
+ * one happens before what comes after the other, of the same address. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TSAN_SEES_ORDER 1
+#endif
+#endif
+#ifdef TSAN_SEES_ORDER
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define KERNEL_ORDER_BEFORE(addr) __tsan_release(addr)
+#define KERNEL_ORDER_AFTER(addr) __tsan_acquire(addr)
+#else
+#define KERNEL_ORDER_BEFORE(addr) ((void)(addr))
+#define KERNEL_ORDER_AFTER(addr) ((void)(addr))
+#endif
+
 #endif

@@ -111,6 +111,7 @@ static ssize_t next_of_ring(struct worker *w)
 	if (ring_looks_aside(w)) {
 		ring_open(w, NULL);
 		n = read_device(w);
+		KERNEL_ORDER_AFTER(w->fs->rings);
 		/* There may be more. */
 		if (n > 0)
 			ring_look_aside(w);

@@ -464,6 +464,7 @@ static ssize_t join_pieces(struct worker *w, struct ring_entry *e)
 	const struct fuse_in_header *head = (const void *)e->wire->in_out;
 	size_t n = head->len;
 
+	KERNEL_ORDER_AFTER(w->fs->rings);
 	/* Else the kernel is not what we think. */
 	if (n < sizeof(*head) + e->wire->entry.payload_bytes ||
 	    n - sizeof(*head) - e->wire->entry.payload_bytes >
@@ -582,6 +583,8 @@ void ring_reply(struct ring_entry *e, const struct iovec *iov, int count)
 
 	memcpy(head, iov[0].iov_base, sizeof(*head));
 	e->wire->entry.payload_bytes = (uint32_t)put_payload(e, iov, count);
+	/* Of descriptors TSan knows it: a reply, then what follows from it. */
+	KERNEL_ORDER_BEFORE(e->ring->fs->rings);
 	if (worker_now && worker_now->ring == e->ring)
 		commit(e);
 	else
