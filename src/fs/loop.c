@@ -96,6 +96,10 @@ static ssize_t read_device(struct worker *w)
 	do
 		n = read(w->fd, w->in, LOOP_HEAD_BYTES + IO_MAX_BYTES);
 	while (n < 0 && (errno == EINTR || errno == ENOENT));
+	/* The connection ended with a request half way to us: the next read
+	 * would say ENODEV. */
+	if (n < 0 && errno == ECONNABORTED)
+		return -ENODEV;
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if ((size_t)n < sizeof(struct fuse_in_header))

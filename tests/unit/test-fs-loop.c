@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Tests of the workers' loop: no request is lost while workers come and go,
- * and a change of the crew that is asked for through a worker is answered.
+ * and a change of the crew that is asked for through a worker is answered;
+ * what the kernel says at the end of a connection is no error.
  */
 #include "base/check.h"
 #include "base/page.h"
@@ -12,6 +13,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct fs_rig rig;
 
@@ -127,12 +131,56 @@ static void workers_are_charged(void **state)
 	fs_rig_down(&rig);
 }
 
+/* What read() fails with, everywhere; 0: it does what it does. */
+static _Atomic int read_error;
+
+ssize_t __real_read(int fd, void *to, size_t n);
+ssize_t __wrap_read(int fd, void *to, size_t n);
+
+ssize_t __wrap_read(int fd, void *to, size_t n)
+{
+	int error = atomic_load(&read_error);
+
+	if (!error)
+		return __real_read(fd, to, n);
+	errno = error;
+	return -1;
+}
+
+/* What the worker leaves behind when its read fails so. */
+static int loop_ends_with(int error)
+{
+	eventfd_t said;
+	int left;
+
+	up(1, FS_CACHE_THROUGH);
+	assert_int_equal(eventfd_read(rig.fs->ready_fd, &said), 0);
+	atomic_store(&read_error, error);
+	/* It may sleep. */
+	assert_int_equal(send(rig.kernel_fd, "", 1, 0), 1);
+	assert_int_equal(eventfd_read(rig.fs->ready_fd, &said), 0);
+	atomic_store(&read_error, 0);
+	left = atomic_load(&rig.fs->error);
+	fs_rig_down(&rig);
+	return left;
+}
+
+/* ECONNABORTED: a request was on its way when the connection ended. */
+static void the_end_is_no_error(void **state)
+{
+	(void)state;
+	assert_int_equal(loop_ends_with(ENODEV), 0);
+	assert_int_equal(loop_ends_with(ECONNABORTED), 0);
+	assert_int_equal(loop_ends_with(EIO), -EIO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(none_is_lost_while_workers_come_and_go),
 		cmocka_unit_test(crew_is_changed_from_within),
 		cmocka_unit_test(workers_are_charged),
+		cmocka_unit_test(the_end_is_no_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
