@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Sealing of extents with libsodium, or the refusal to where it is missing. */
+/* Sealing of extents with libsodium or what does the same faster, or the refusal
+ * to where it is missing. */
 #include "backing/crypt.h"
+#include "backing/aes.h"
 #include "base/check.h"
 #include "base/heap.h"
 #include <errno.h>
@@ -12,6 +14,8 @@
 struct crypt {
 	/* First: it must be aligned to 16 bytes. */
 	crypto_aead_aes256gcm_state aes;
+	/* The same cipher, faster; may be NULL. */
+	struct aes *fast;
 	enum crypt_cipher cipher;
 	uint8_t key[CRYPT_KEY_WORDS * sizeof(uint64_t)];
 };
@@ -83,9 +87,12 @@ int crypt_new(enum crypt_cipher cipher, const uint64_t key[CRYPT_KEY_WORDS],
 	/* Best effort: RLIMIT_MEMLOCK may be too low. */
 	mlock(crypt, sizeof(*crypt));
 	crypt->cipher = cipher;
+	crypt->fast = NULL;
 	memcpy(crypt->key, key, sizeof(crypt->key));
-	if (cipher == CRYPT_AES256GCM)
+	if (cipher == CRYPT_AES256GCM) {
 		crypto_aead_aes256gcm_beforenm(&crypt->aes, crypt->key);
+		crypt->fast = aes_new(crypt->key);
+	}
 	*ret = crypt;
 	return 0;
 }
@@ -94,9 +101,16 @@ void crypt_free(struct crypt *crypt)
 {
 	if (!crypt)
 		return;
+	crypt_slow_down(crypt);
 	crypt_forget(crypt, sizeof(*crypt));
 	munlock(crypt, sizeof(*crypt));
 	heap_free(crypt);
+}
+
+void crypt_slow_down(struct crypt *crypt)
+{
+	aes_free(crypt->fast);
+	crypt->fast = NULL;
 }
 
 void crypt_seal(const struct crypt *crypt, uint64_t sequence, uint64_t unit,
@@ -104,8 +118,12 @@ void crypt_seal(const struct crypt *crypt, uint64_t sequence, uint64_t unit,
 {
 	struct nonce nonce = {.sequence = sequence, .unit = (uint32_t)unit};
 	const void *clear = &header->file;
+	const struct aes_message m = {&nonce, clear, CLEAR_BYTES,
+				      src,    dst,   header->n_bytes};
 	int r;
 
+	if (aes_seal(crypt->fast, &m, header->mac))
+		return;
 	if (crypt->cipher == CRYPT_AES256GCM)
 		r = crypto_aead_aes256gcm_encrypt_detached_afternm(
 			(uint8_t *)dst, header->mac, NULL, src, header->n_bytes,
@@ -124,7 +142,12 @@ bool crypt_open(const struct crypt *crypt, uint64_t sequence, uint64_t unit,
 {
 	struct nonce nonce = {.sequence = sequence, .unit = (uint32_t)unit};
 	const void *clear = &header->file;
+	const struct aes_message m = {&nonce, clear, CLEAR_BYTES,
+				      src,    dst,   header->n_bytes};
+	bool genuine;
 
+	if (aes_open(crypt->fast, &m, header->mac, &genuine))
+		return genuine;
 	if (crypt->cipher == CRYPT_AES256GCM)
 		return crypto_aead_aes256gcm_decrypt_detached_afternm(
 			       (uint8_t *)dst, NULL, (const uint8_t *)src,
@@ -161,6 +184,10 @@ int crypt_new(enum crypt_cipher cipher UNUSED,
 }
 
 void crypt_free(struct crypt *crypt UNUSED)
+{
+}
+
+void crypt_slow_down(struct crypt *crypt UNUSED)
 {
 }
 

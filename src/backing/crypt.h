@@ -35,6 +35,8 @@ void crypt_forget(void *secret, size_t n_bytes);
 int crypt_new(enum crypt_cipher cipher, const uint64_t key[CRYPT_KEY_WORDS],
 	      struct crypt **ret) MUST_CHECK;
 void crypt_free(struct crypt *crypt);
+/* Libsodium does all from here on; for tests, while nobody else uses it. */
+void crypt_slow_down(struct crypt *crypt);
 
 /* @header is complete but for its mac, which is filled in; @dst gets as many
  * bytes as @src has. */

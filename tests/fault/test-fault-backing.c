@@ -128,8 +128,10 @@ static void test_heap(void **state UNUSED)
 	kind = IO_BEST;
 	assert_true(fault_each_alloc_may_survive(attempt, NULL) >= 2);
 	kind = IO_THREADS;
+	/* Without memory for libgcrypt's handles libsodium does it. */
 	encrypt = !crypt_choose(&cipher);
-	assert_true(fault_each_alloc(attempt, NULL) >= 2u + encrypt);
+	assert_true(fault_each_alloc_may_survive(attempt, NULL) >=
+		    2u + encrypt);
 	down();
 }
 

@@ -6,6 +6,7 @@
 #include "unit.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -146,6 +147,103 @@ static void test_xchacha(void **state UNUSED)
 	test_nonces(CRYPT_XCHACHA20);
 }
 
+/* As it lies in a file: @bytes sealed in place. */
+struct sealed {
+	struct extent_header header;
+	char bytes[BACKING_OBJECT_MAX];
+};
+
+static void seal(const struct crypt *crypt, uint64_t unit, unsigned n_bytes,
+		 struct sealed *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->header = (struct extent_header){.file = (uint32_t)unit,
+					     .n_bytes = (uint16_t)n_bytes};
+	for (unsigned i = 0; i < n_bytes; i++)
+		ret->bytes[i] = (char)(unit + i * 7);
+	crypt_seal(crypt, 5, unit, &ret->header, ret->bytes, ret->bytes);
+}
+
+static bool is_back(const struct crypt *crypt, uint64_t unit,
+		    const struct sealed *s)
+{
+	char back[BACKING_OBJECT_MAX];
+
+	if (!crypt_open(crypt, 5, unit, &s->header, back, s->bytes))
+		return false;
+	for (unsigned i = 0; i < s->header.n_bytes; i++)
+		if (back[i] != (char)(unit + i * 7))
+			return false;
+	return true;
+}
+
+static struct crypt *new_aes(void)
+{
+	const uint64_t key[CRYPT_KEY_WORDS] = {9, 8, 7, 6};
+	struct crypt *crypt;
+
+	if (crypt_new(CRYPT_AES256GCM, key, &crypt) == -EOPNOTSUPP)
+		skip();
+	return crypt;
+}
+
+/* Both libraries make the same of the same bytes: either can follow the other
+ * in the next life, or in the next message. */
+static void test_libraries(void **state UNUSED)
+{
+	struct crypt *fast = new_aes(), *slow = new_aes();
+	struct sealed a, b;
+
+	crypt_slow_down(slow);
+	for (unsigned n = 1; n <= BACKING_OBJECT_MAX; n += n < 300 ? 1 : 61) {
+		seal(fast, n, n, &a);
+		seal(slow, n, n, &b);
+		assert_memory_equal(&a, &b, sizeof(a));
+		assert_true(is_back(fast, n, &a));
+		assert_true(is_back(slow, n, &a));
+		a.bytes[n / 2] ^= 4;
+		assert_false(is_back(fast, n, &a));
+		assert_false(is_back(slow, n, &a));
+		b.header.mac[n % 16] ^= 1;
+		assert_false(is_back(fast, n, &b));
+	}
+	crypt_free(fast);
+	crypt_free(slow);
+}
+
+static void *seal_and_open(void *arg)
+{
+	const struct crypt *crypt = arg;
+	struct sealed s;
+
+	for (unsigned i = 1; i <= 1000; i++) {
+		unsigned n = 1 + i * 997 % BACKING_OBJECT_MAX;
+
+		seal(crypt, i, n, &s);
+		if (!is_back(crypt, i, &s))
+			return arg;
+	}
+	return NULL;
+}
+
+/* More threads than there are handles. */
+static void test_threads(void **state UNUSED)
+{
+	struct crypt *crypt = new_aes();
+	pthread_t thread[12];
+	void *wrong;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
+		assert_int_equal(
+			pthread_create(&thread[i], NULL, seal_and_open, crypt),
+			0);
+	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++) {
+		pthread_join(thread[i], &wrong);
+		assert_null(wrong);
+	}
+	crypt_free(crypt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +252,8 @@ int main(void)
 		cmocka_unit_test(test_key),
 		cmocka_unit_test(test_aes),
 		cmocka_unit_test(test_xchacha),
+		cmocka_unit_test(test_libraries),
+		cmocka_unit_test(test_threads),
 	};
 	enum crypt_cipher cipher;
 
