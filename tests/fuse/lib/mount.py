@@ -2,10 +2,11 @@
 """Mount and unmount, for the runner and for cases that mount by themselves.
 
 `Mount` is a daemon in the foreground (or a tmpfs under FS=tmpfs): start it,
-wait until the mount answers, take it down and hear how the daemon ended.
+wait until it is whole, take it down and hear how the daemon ended.
 """
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -13,6 +14,7 @@ FACTOR = float(os.environ.get('FOLDFS_TIMEOUT_FACTOR', '1'))
 FS = os.environ.get('FS', 'foldfs')
 # Patience: long, because it is only ever used up by a failure.
 PATIENCE = 60 * FACTOR
+SOCKETS = '/run/foldfs'
 TMPFS_KNOWS = ('size', 'nr_inodes', 'mode', 'uid', 'gid')
 
 
@@ -98,6 +100,22 @@ class Mount:
                 raise MountError('the daemon does not mount')
             time.sleep(0.01)
         os.statvfs(self.point)
+        # The first worker answers; others, and what they are charged, may be
+        # on their way.  The socket comes last.
+        while not self._listens() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _listens(self):
+        """Somebody answers at the control socket, or there is to be none."""
+        minor = next((minor for point, _, minor in mounts_below(self.point)
+                      if point == self.point), None)
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(f'{SOCKETS}/{minor}.sock')
+            except OSError:
+                return self.process.poll() is not None or \
+                    'no control socket' in self.log_text()
+        return True
 
     def log_text(self):
         """What the daemon wrote so far."""
