@@ -9,12 +9,24 @@ from mount import PATIENCE
 
 FOLDCTL = os.environ['FOLDCTL']
 FAILED, USAGE, NO_MOUNT, NO_ANSWER = 1, 2, 3, 4
+# A daemon on a machine that does ten other things may take this long to answer.
+PATIENT = ('--timeout', '30')
+
+
+def patient(words):
+    """These, with time for the daemon unless the case says how much; a check
+    has more by itself."""
+    if any(str(word).startswith('--timeout') for word in words) or \
+            'check' in words[:1]:
+        return words
+    return (*PATIENT, *words)
 
 
 def foldctl(*words, **how):
     """The finished process; the environment has no NO_COLOR of ours."""
     how = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **how}
-    return subprocess.run([FOLDCTL, *words], text=True, timeout=PATIENCE,
+    return subprocess.run([FOLDCTL, *patient(words)], text=True,
+                          timeout=PATIENCE,
                           stdin=subprocess.DEVNULL, check=False, **how)
 
 

@@ -19,7 +19,7 @@ import termios
 import time
 
 from checks import Wrong
-from foldctl import FOLDCTL
+from foldctl import FOLDCTL, patient
 from mount import PATIENCE
 
 SEQUENCE = re.compile(r'\033\[(\??)([\d;]*)([A-Za-z])')
@@ -129,6 +129,8 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.raw = b''
         read_end, write_end = os.pipe()
+        if program == FOLDCTL:
+            argv = patient(argv)
         self.process = subprocess.Popen(
             [program, *map(str, argv)], stdin=self.slave, stdout=self.slave,
             stderr=write_end, preexec_fn=self._own_terminal,
