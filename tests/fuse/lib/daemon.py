@@ -51,8 +51,11 @@ def freeze(pid):
     def is_frozen():
         states = []
         for thread in os.listdir(f'/proc/{pid}/task'):
-            with open(f'/proc/{pid}/task/{thread}/stat', 'rb') as file:
-                states.append(file.read().rpartition(b') ')[2][:1])
+            try:
+                with open(f'/proc/{pid}/task/{thread}/stat', 'rb') as file:
+                    states.append(file.read().rpartition(b') ')[2][:1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended meanwhile
         return set(states) <= {b'T', b't'}
     os.kill(pid, signal.SIGSTOP)
     eventually(is_frozen, f'{pid} has stopped')

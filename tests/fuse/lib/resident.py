@@ -41,7 +41,7 @@ def threads(pid):
             with open(f'/proc/{pid}/task/{tid}/stat',
                       encoding='utf-8') as file:
                 text = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         name = text[text.index('(') + 1:text.rindex(')')]
         # From field 3, the state, on.
