@@ -25,6 +25,8 @@ CHURN_S = 0.05
 FOREVER_S = 100000
 # What is nobody's eater.
 OTHERS = MIB
+# What the kernel discards in one piece, at most.
+CLUSTER = 2 * MIB
 
 
 def swap_file(size):
@@ -33,6 +35,12 @@ def swap_file(size):
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     os.truncate(path, size)
     return path
+
+
+def kept(swap):
+    """Bytes that may stay behind what was freed: discards are for whole
+    clusters, and a page that somebody else has there keeps one."""
+    return (swap.used() or 0) // PAGE * CLUSTER
 
 
 class Keys:
@@ -172,18 +180,22 @@ class Pressure:
 
     def is_free_again(self):
         """What the eater had was discarded when it ended.  Swap is for all of
-        the machine, and discards are for whole clusters: if others swapped
-        here meanwhile, nothing can be said."""
-        most = self.eater_mib * MIB // 8
-
+        the machine: if others swapped much here, nothing can be said."""
         def gone():
-            if (self.swap.used() or 0) > OTHERS:
+            used = self.swap.used() or 0
+            if used > OTHERS:
                 print('others swap, too')
                 return True
-            return self.keys.get('pages_stored') * PAGE < most and \
-                self.keys.get('pool_total_size') < most
+            most = self.eater_mib * MIB // 8 + kept(self.swap)
+            gone.seen = (used, self.keys.get('pages_stored') * PAGE,
+                         self.keys.get('pool_total_size'))
+            return max(gone.seen[1:]) < most
 
-        eventually(gone, 'what the eater had has gone')
+        try:
+            eventually(gone, 'what the eater had has gone')
+        except Wrong:
+            print('used, stored and held:', gone.seen)
+            raise
 
     def close(self):
         """All down, in order; for the end of a case that went well."""
