@@ -38,7 +38,7 @@ static void lay_out(struct arena *arena, uint64_t pool_bytes)
 	arena->pool_bytes = round_up(pool_bytes ? pool_bytes : 1, SPAN_BYTES);
 	at = SUPERBLOCK_BYTES + arena->pool_bytes / SPAN_BYTES * 4;
 	at = round_up(at, PAGE_BYTES);
-	arena->fixed_bytes = at;
+	arena->head_most = at;
 	for (unsigned i = 0; i < TABLE_NR; i++) {
 		at = round_up(at, 64 * KIB);
 		arena->table_offset[i] = at;
@@ -142,6 +142,53 @@ static void write_superblock(struct arena *arena)
 	super->magic = ARENA_MAGIC;
 }
 
+static uint64_t head_for(const struct arena *arena, uint64_t spans)
+{
+	uint64_t bytes = round_up(SUPERBLOCK_BYTES + spans * sizeof(uint32_t),
+				  PAGE_BYTES);
+
+	return bytes < arena->head_most ? bytes : arena->head_most;
+}
+
+/* The memory now: a fault later could only be a SIGBUS. */
+static int fill_head(struct arena *arena, uint64_t from, uint64_t to)
+{
+	while (fallocate(arena->meta_fd, 0, (off_t)from, (off_t)(to - from)) <
+	       0)
+		if (errno != EINTR)
+			return -ENOMEM;
+	return resident_fill(arena->meta + from, to - from);
+}
+
+int arena_grow_span_words(struct arena *arena, uint64_t spans,
+			  enum budget_use use)
+{
+	uint64_t from = arena->head_bytes, to = head_for(arena, spans);
+	int r;
+
+	if (to <= from)
+		return 0;
+	r = budget_take(arena->budget, to - from, use);
+	if (r < 0)
+		return r;
+	r = fill_head(arena, from, to);
+	if (r < 0)
+		budget_give(arena->budget, to - from);
+	else
+		arena->head_bytes = to;
+	return r;
+}
+
+void arena_charge_span_words(struct arena *arena, uint64_t spans)
+{
+	uint64_t to = head_for(arena, spans);
+
+	if (to <= arena->head_bytes)
+		return;
+	budget_force(arena->budget, to - arena->head_bytes);
+	arena->head_bytes = to;
+}
+
 static int fill_new(struct arena *arena)
 {
 	int r;
@@ -152,20 +199,12 @@ static int fill_new(struct arena *arena)
 			       &arena->pool_fd);
 	if (r == 0)
 		r = map(arena);
+	/* The superblock. */
 	if (r == 0)
-		r = budget_take(arena->budget, arena->fixed_bytes,
-				BUDGET_NORMAL);
-	if (r < 0)
-		return r;
-	arena->charged = true;
-	while (fallocate(arena->meta_fd, 0, 0, (off_t)arena->fixed_bytes) < 0)
-		if (errno != EINTR)
-			return -ENOMEM;
-	r = resident_fill(arena->meta, arena->fixed_bytes);
-	if (r < 0)
-		return r;
-	write_superblock(arena);
-	return 0;
+		r = arena_grow_span_words(arena, 0, BUDGET_NORMAL);
+	if (r == 0)
+		write_superblock(arena);
+	return r;
 }
 
 int arena_new(uint64_t pool_bytes, struct budget *budget,
@@ -254,8 +293,7 @@ static int fill_attached(struct arena *arena, int meta_fd, int pool_fd)
 		r = map(arena);
 	if (r < 0)
 		return r;
-	budget_force(arena->budget, arena->fixed_bytes);
-	arena->charged = true;
+	arena_charge_span_words(arena, 0);
 	for (unsigned i = 0; i < TABLE_NR && r == 0; i++) {
 		r = table_ready(arena, i);
 		if (r == 0)
@@ -290,8 +328,7 @@ void arena_free(struct arena *arena)
 		table_fini(arena, i);
 		lock_fini(&arena->table[i].lock);
 	}
-	if (arena->charged)
-		budget_give(arena->budget, arena->fixed_bytes);
+	budget_give(arena->budget, arena->head_bytes);
 	if (arena->meta)
 		munmap(arena->meta, arena->meta_bytes);
 	if (arena->pool)

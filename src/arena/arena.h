@@ -97,6 +97,14 @@ char *arena_pool(const struct arena *arena);
 uint64_t arena_pool_bytes(const struct arena *arena);
 /* Span states: one persistent u32 per 256 KiB of the pool, 0 at first. */
 _Atomic uint32_t *arena_span_words(const struct arena *arena);
+/*
+ * Memory for the words of spans [0, @spans), before they are written first; it
+ * is charged, and stays. -ENOSPC (budget), -ENOMEM. One caller at a time.
+ */
+int arena_grow_span_words(struct arena *arena, uint64_t spans,
+			  enum budget_use use) MUST_CHECK;
+/* Charge them: an earlier life had them, and their memory is there. */
+void arena_charge_span_words(struct arena *arena, uint64_t spans);
 /* Give [offset, offset + bytes) back; page-aligned; reads as zero after. */
 void arena_pool_punch(struct arena *arena, uint64_t offset, uint64_t bytes);
 /* Bytes the kernel charges for both memfds (st_blocks). */

@@ -76,11 +76,11 @@ struct arena {
 	char *pool;
 	uint64_t meta_bytes;
 	uint64_t pool_bytes;
-	uint64_t fixed_bytes; /* superblock and span words: charged for life */
+	uint64_t head_bytes; /* superblock and span words: their memory... */
+	uint64_t head_most;  /* ...and what is reserved for it */
 	uint64_t table_offset[TABLE_NR];
 	int meta_fd;
 	int pool_fd;
-	bool charged;
 	struct budget *budget;
 	struct table table[TABLE_NR];
 };

@@ -46,6 +46,7 @@ static void grow_tables(struct span_pool *sp, uint32_t end)
 		r = sparse_grow(&sp->records, end * sizeof(struct span),
 				BUDGET_FORCED);
 	invariant(r == 0);
+	arena_charge_span_words(sp->arena, end);
 	memset(sp->in_use.base, 0, sp->in_use.ready_bytes);
 }
 

@@ -62,7 +62,10 @@ static int get_locked(struct span_pool *sp, uint32_t *ret_ix)
 
 	if (ix == SPAN_NONE)
 		return -ENOSPC;
-	r = sparse_grow(&sp->in_use, (ix / 64 + 1) * 8ul, BUDGET_NORMAL);
+	r = arena_grow_span_words(sp->arena, ix + 1ul, BUDGET_NORMAL);
+	if (!r)
+		r = sparse_grow(&sp->in_use, (ix / 64 + 1) * 8ul,
+				BUDGET_NORMAL);
 	if (!r)
 		r = sparse_grow(&sp->records, (ix + 1ul) * sizeof(struct span),
 				BUDGET_NORMAL);

@@ -84,16 +84,47 @@ static void test_sizes(void **state UNUSED)
 static void test_span_words_reach_the_end(void **state UNUSED)
 {
 	uint64_t spans = arena_pool_bytes(arena) / (256 * KIB);
-	uint64_t before = arena_charged_bytes(arena);
+	uint64_t before;
 
+	assert_int_equal(arena_grow_span_words(arena, spans, BUDGET_NORMAL), 0);
+	before = arena_charged_bytes(arena);
 	for (uint64_t i = 0; i < spans; i++) {
 		assert_int_equal(arena_span_words(arena)[i], 0);
 		atomic_store(&arena_span_words(arena)[i], UINT32_MAX);
 	}
-	/* They were charged from the start and lie beside nothing else. */
+	/* They had been charged and lie beside nothing else. */
 	assert_int_equal(arena_charged_bytes(arena), before);
+	assert_int_equal(budget_used(&budget), before);
 	assert_int_equal(*arena_word(arena, ARENA_WORD_NR - 1), 0);
 	assert_int_equal(table_end(arena, TABLE_NR - 1), 1);
+}
+
+static void test_span_words_come_as_they_are_needed(void **state UNUSED)
+{
+	uint64_t empty = arena_charged_bytes(arena);
+	uint64_t spans = arena_pool_bytes(arena) / (256 * KIB);
+
+	assert_int_equal(empty, PAGE_BYTES);
+	assert_int_equal(budget_used(&budget), empty);
+	assert_int_equal(arena_grow_span_words(arena, 1, BUDGET_NORMAL), 0);
+	assert_int_equal(arena_charged_bytes(arena), empty + PAGE_BYTES);
+	assert_int_equal(arena_grow_span_words(arena, 1024, BUDGET_NORMAL), 0);
+	assert_int_equal(arena_charged_bytes(arena), empty + PAGE_BYTES);
+	assert_int_equal(budget_used(&budget), empty + PAGE_BYTES);
+
+	/* Without room there are no more, and nothing has changed. */
+	budget_set_limit(&budget, budget_used(&budget));
+	assert_int_equal(arena_grow_span_words(arena, 1025, BUDGET_NORMAL),
+			 -ENOSPC);
+	assert_int_equal(arena_charged_bytes(arena), empty + PAGE_BYTES);
+	assert_int_equal(budget_used(&budget), empty + PAGE_BYTES);
+	budget_set_limit(&budget, 64 * MIB);
+	/* And never more than there are spans. */
+	assert_int_equal(arena_grow_span_words(arena, 2 * spans, BUDGET_NORMAL),
+			 0);
+	assert_int_equal(arena_charged_bytes(arena),
+			 empty + spans * sizeof(uint32_t));
+	assert_int_equal(budget_used(&budget), arena_charged_bytes(arena));
 }
 
 /* Whether the mapping that starts at @base has @flag in /proc's VmFlags. */
@@ -254,7 +285,7 @@ static void test_budget_too_small(void **state UNUSED)
 	struct arena *none = NULL;
 	struct budget tight;
 
-	budget_init(&tight, BUDGET_RESERVE_BYTES + 4096);
+	budget_init(&tight, BUDGET_RESERVE_BYTES + PAGE_BYTES - 1);
 	assert_int_equal(arena_new(GIB, &tight, &none), -ENOSPC);
 	assert_null(none);
 	assert_int_equal(budget_used(&tight), 0);
@@ -263,7 +294,7 @@ static void test_budget_too_small(void **state UNUSED)
 	assert_int_equal(arena_attach(arena_meta_fd(arena),
 				      arena_pool_fd(arena), &tight, &none),
 			 0);
-	assert_true(budget_used(&tight) > 4096);
+	assert_int_equal(budget_used(&tight), PAGE_BYTES);
 	arena_free(none);
 	assert_int_equal(budget_used(&tight), 0);
 }
@@ -331,6 +362,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_new, up, down),
 		cmocka_unit_test_setup_teardown(test_sizes, up, down),
+		cmocka_unit_test_setup_teardown(
+			test_span_words_come_as_they_are_needed, up, down),
 		cmocka_unit_test_setup_teardown(test_span_words_reach_the_end,
 						up, down),
 		cmocka_unit_test_setup_teardown(test_mapping_flags, up, down),
