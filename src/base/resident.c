@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -104,4 +105,27 @@ bool resident_drop(void *p, size_t bytes)
 {
 	return madvise(p, bytes, MADV_DONTNEED) == 0 ||
 	       madvise(p, bytes, MADV_DONTNEED_LOCKED) == 0;
+}
+
+size_t resident_bytes(const void *p, size_t bytes)
+{
+	enum { PIECE = 512 };
+	const char *at = p, *end = at + bytes;
+	size_t there = 0;
+
+	while (at < end) {
+		unsigned char in[PIECE] = {0};
+		size_t n = (size_t)(end - at);
+
+		if (n > PIECE * TOUCH_STEP)
+			n = PIECE * TOUCH_STEP;
+		/* Of larger pages it tells fewer, and not from everywhere. */
+		if (sysconf(_SC_PAGESIZE) != TOUCH_STEP ||
+		    mincore((void *)(uintptr_t)at, n, in) < 0)
+			return bytes;
+		for (size_t i = 0; i < PIECE; i++)
+			there += (in[i] & 1) * (size_t)TOUCH_STEP;
+		at += n;
+	}
+	return there;
 }

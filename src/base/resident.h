@@ -34,5 +34,8 @@ int resident_touch(void *p, size_t bytes) MUST_CHECK;
 void resident_stack(void);
 /* madvise(MADV_DONTNEED), of locked memory too; false: the kernel keeps it. */
 bool resident_drop(void *p, size_t bytes) MUST_CHECK;
+/* How much of [@p, @p + @bytes), aligned to 4 KiB, is there; all of it where the
+ * kernel does not tell. */
+size_t resident_bytes(const void *p, size_t bytes);
 
 #endif

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Replies to writes that wait for a moment, because swap is full. */
 #include "fs/held.h"
+#include "base/clock.h"
 #include "fs/reply.h"
 #include "fs/ring.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-
 static void send_first(struct worker *w)
 {
-	struct held *held = &w->held;
+	struct held *held = w->held;
 	const struct held_reply *reply = &held->reply[held->first];
 	struct ring_entry *at_hand = w->entry;
 
@@ -36,7 +35,7 @@ static uint64_t due_after_last(const struct held *held, uint64_t due_ns)
 void held_add(struct worker *w, uint64_t unique, uint64_t now_ns, int error,
 	      uint32_t n_bytes)
 {
-	struct held *held = &w->held;
+	struct held *held = w->held;
 	unsigned most = w->ring ? ring_holds(w) : HELD_MOST;
 	uint64_t wait_ns = error ? HELD_FAILED_NS : HELD_SLOW_NS;
 
@@ -56,19 +55,19 @@ void held_add(struct worker *w, uint64_t unique, uint64_t now_ns, int error,
 
 void held_send_due(struct worker *w, uint64_t now_ns)
 {
-	while (w->held.n && w->held.reply[w->held.first].due_ns <= now_ns)
+	while (w->held->n && w->held->reply[w->held->first].due_ns <= now_ns)
 		send_first(w);
 }
 
 void held_send_all(struct worker *w)
 {
-	while (w->held.n)
+	while (w->held->n)
 		send_first(w);
 }
 
 int held_wait_ms(const struct worker *w, uint64_t now_ns)
 {
-	const struct held *held = &w->held;
+	const struct held *held = w->held;
 	uint64_t due_ns = held->reply[held->first].due_ns;
 
 	if (held->n == 0)

@@ -21,6 +21,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "fs/io.h"
 #include "fs/latency.h"
 #include "fs/parking.h"
@@ -29,6 +30,7 @@
 #include "fs/ring.h"
 #include "fs/trace.h"
 #include "fs/wire.h"
+#include "fs/worker.h"
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -73,6 +75,18 @@ static bool serve(struct worker *w, size_t n)
  * takes to be copied in. So does one whose reads are under way: a good disk is
  * about as fast. */
 #define LINGER_NS 100000u
+/* So long after the last request that used it a worker that sleeps gives the
+ * larger part of its buffers back. */
+#define IDLE_NS NS_PER_S
+
+static bool is_large(const struct fuse_in_header *head, size_t n)
+{
+	const struct fuse_read_in *in = (const void *)(head + 1);
+
+	if (head->opcode == FUSE_READ && n >= sizeof(*head) + sizeof(*in))
+		return in->size > WORKER_SMALL_BYTES;
+	return n > LOOP_HEAD_BYTES + WORKER_SMALL_BYTES;
+}
 
 /* The time is the request's, whatever it serves meanwhile (fs/room.h). */
 void loop_serve(struct worker *w, size_t n)
@@ -83,6 +97,8 @@ void loop_serve(struct worker *w, size_t n)
 	uint64_t start_ns = clock_ns();
 
 	w->start_ns = start_ns;
+	if (unlikely(is_large(head, n)))
+		w->large_ns = start_ns;
 	if (serve(w, n))
 		latency_add(w->fs->latency, w->slot, opcode,
 			    clock_ns() - start_ns);
@@ -125,7 +141,7 @@ static ssize_t next_of_ring(struct worker *w)
 
 ssize_t loop_next_request(struct worker *w)
 {
-	if (unlikely(w->held.n))
+	if (unlikely(w->held->n))
 		held_send_due(w, clock_ns());
 	return w->ring ? next_of_ring(w) : read_device(w);
 }
@@ -168,16 +184,36 @@ static ssize_t wait_briefly(struct worker *w)
 	return n;
 }
 
+/* How long it may sleep until what its last large request used is to go; it goes
+ * here if that was long ago. As held_wait_ms(). */
+static int shrink_wait_ms(struct worker *w, uint64_t now_ns)
+{
+	uint64_t due_ns = w->large_ns + IDLE_NS;
+
+	/* Memory that is locked is there ahead of use. */
+	if (w->large_ns == 0 || resident_is_on())
+		return -1;
+	if (now_ns < due_ns)
+		return (int)((due_ns - now_ns) / NS_PER_MS) + 1;
+	worker_shrink_buffers(w);
+	w->large_ns = 0;
+	return -1;
+}
+
 /* EINTR is as good a reason as any to look again. */
 static void sleep_until(struct worker *w)
 {
-	int wait_ms = held_wait_ms(w, clock_ns());
+	uint64_t now_ns = clock_ns();
+	int wait_ms = held_wait_ms(w, now_ns);
 	struct epoll_event event;
 
-	if (w->ring)
+	if (w->ring) {
 		ring_sleep(w, wait_ms);
-	else if (epoll_wait(w->epoll_fd, &event, 1, wait_ms) < 0 &&
-		 errno != EINTR)
+		return;
+	}
+	if (wait_ms < 0)
+		wait_ms = shrink_wait_ms(w, now_ns);
+	if (epoll_wait(w->epoll_fd, &event, 1, wait_ms) < 0 && errno != EINTR)
 		invariant(!"epoll_wait() on descriptors of our own");
 }
 
@@ -244,7 +280,7 @@ void loop_run(void *arg, unsigned slot)
 	pause_enter(fs->pause, PAUSE_SERVING);
 	share_enter(fs->engine.share, slot);
 	/* Whole, so that it is there when memory is short. */
-	memset(&w->held, 0, sizeof(w->held));
+	memset(w->held, 0, sizeof(*w->held));
 	r = loop(w);
 	parking_leave(w);
 	held_send_all(w);

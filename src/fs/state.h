@@ -75,7 +75,9 @@ struct worker {
 	_Atomic unsigned parked; /* how many wait in it */
 	uint64_t unseen_bytes;   /* written since the spiller was woken */
 	uint64_t loan_bytes;     /* paid for their buffers; 0: free_loan */
-	struct held held;        /* its own thread's */
+	struct held *held;       /* its own thread's */
+	uint64_t large_ns;       /* its last large request; 0: none since */
+	bool lends;              /* to itself: fs/room.h; fs->charge_lock */
 };
 
 /* Columns of the tallies. */
@@ -101,6 +103,8 @@ struct fs {
 	unsigned mount_id; /* fs/mount_id.h */
 	struct crew *crew;
 	struct worker worker[CREW_MAX];
+	/* Apart, for of slots that never serve nothing of this is touched. */
+	struct held held[CREW_MAX];
 	struct rings *rings;     /* NULL: there are none */
 	struct lock charge_lock; /* what slots are charged for; leaf */
 	struct later *later;     /* what must not run in a worker */

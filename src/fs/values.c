@@ -9,6 +9,7 @@
 #include "fs/parking.h"
 #include "fs/ring.h"
 #include "fs/spill_knobs.h"
+#include "fs/worker.h"
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -19,12 +20,13 @@ static int put_text(struct ctl_values *v, enum ctl_key key, const char *text)
 	return v->text[key] ? 0 : -ENOMEM;
 }
 
-static void budget_numbers(const struct engine *e, struct ctl_values *v)
+static void budget_numbers(struct fs *fs, struct ctl_values *v)
 {
+	const struct engine *e = &fs->engine;
 	struct pool_stats pool;
 
 	pool_stats(e->pool, &pool);
-	v->number[CTL_mem_used_total] = budget_used(&e->budget);
+	v->number[CTL_mem_used_total] = workers_used_bytes(fs);
 	v->number[CTL_mem_limit] = budget_limit(&e->budget);
 	v->number[CTL_mem_used_max] = budget_peak(&e->budget);
 	v->number[CTL_pool_total_size] = pool.held_bytes;
@@ -204,7 +206,7 @@ int values_collect(void *arg, struct ctl_values *ret)
 	struct ctl_values v = {0};
 	int r;
 
-	budget_numbers(e, &v);
+	budget_numbers(fs, &v);
 	store_numbers(e, &v);
 	request_numbers(fs, &v);
 	tree_numbers(e, &v);

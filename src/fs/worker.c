@@ -10,6 +10,7 @@
 #include "fs/worker.h"
 #include "base/heap.h"
 #include "base/page.h"
+#include "base/resident.h"
 #include "fs/loop.h"
 #include "fs/pause.h"
 #include "fs/ring.h"
@@ -32,6 +33,8 @@
  * for the next one.
  */
 #define KEPT_BYTES (176u << 10)
+/* What all but large requests use. */
+#define SMALL_BYTES (2 * PAGE_BYTES + WORKER_SMALL_BYTES)
 /* No worker takes the last room: a mount without any for data is none. */
 #define DATA_LEAST_BYTES MIB
 
@@ -61,6 +64,31 @@ void workers_charge(struct fs *fs)
 {
 	for (unsigned i = 0; i < CREW_MAX; i++)
 		charge_slot(&fs->worker[i]);
+}
+
+/* All under the lock, by which buffers come after their charge and go before. */
+uint64_t workers_used_bytes(struct fs *fs)
+{
+	uint64_t bytes;
+
+	lock_take(&fs->charge_lock);
+	bytes = budget_used(&fs->engine.budget);
+	for (unsigned i = 0; i < CREW_MAX; i++) {
+		const struct worker *w = &fs->worker[i];
+
+		if (w->buffers && !w->lends)
+			bytes -= BUFFER_BYTES -
+				 resident_bytes(w->buffers, BUFFER_BYTES);
+	}
+	lock_drop(&fs->charge_lock);
+	return bytes;
+}
+
+void worker_shrink_buffers(struct worker *w)
+{
+	/* What the kernel keeps is counted as before. */
+	bool gone UNUSED = resident_drop(w->buffers + SMALL_BYTES,
+					 BUFFER_BYTES - SMALL_BYTES);
 }
 
 uint64_t worker_bytes(struct fs *fs)
@@ -158,7 +186,8 @@ static void place_buffers(struct worker *w, char *buffers)
 	worker_own_buffers(w);
 }
 
-/* Written once, so that every page is there before a request needs it. */
+/* For swap written once, so that every page is there before a request needs it;
+ * else what no request is large enough for stays untouched. */
 static int up_buffers(void *arg, unsigned slot)
 {
 	struct fs *fs = arg;
@@ -167,7 +196,8 @@ static int up_buffers(void *arg, unsigned slot)
 
 	if (!buffers)
 		return -ENOMEM;
-	memset(buffers, 0, BUFFER_BYTES);
+	if (resident_is_on())
+		memset(buffers, 0, BUFFER_BYTES);
 	lock_take(&fs->charge_lock);
 	place_buffers(w, buffers);
 	w->was_up = true;
@@ -209,6 +239,7 @@ bool worker_lend_buffers(struct worker *w, struct worker_outer *ret_outer)
 				     .out = w->out,
 				     .entry = w->entry,
 				     .flags = w->flags,
+				     .lends = w->lends,
 				     .loan_bytes = w->loan_bytes};
 	char *buffers = NULL;
 
@@ -223,6 +254,7 @@ bool worker_lend_buffers(struct worker *w, struct worker_outer *ret_outer)
 	}
 	lock_take(&w->fs->charge_lock);
 	place_buffers(w, buffers);
+	w->lends = true;
 	lock_drop(&w->fs->charge_lock);
 	*ret_outer = outer;
 	return true;
@@ -230,11 +262,14 @@ bool worker_lend_buffers(struct worker *w, struct worker_outer *ret_outer)
 
 void worker_return_buffers(struct worker *w, const struct worker_outer *outer)
 {
-	heap_free(w->buffers);
-	heap_purge();
+	char *lent = w->buffers;
+
 	lock_take(&w->fs->charge_lock);
 	place_buffers(w, outer->buffers);
+	w->lends = outer->lends;
 	lock_drop(&w->fs->charge_lock);
+	heap_free(lent);
+	heap_purge();
 	end_loan(w);
 	w->loan_bytes = outer->loan_bytes;
 	w->flags = outer->flags;
@@ -247,12 +282,13 @@ static void down_buffers(void *arg, unsigned slot)
 {
 	struct fs *fs = arg;
 	struct worker *w = &fs->worker[slot];
+	char *buffers = w->buffers;
 
-	heap_free(w->buffers);
-	heap_purge();
 	lock_take(&fs->charge_lock);
 	w->buffers = NULL;
 	lock_drop(&fs->charge_lock);
+	heap_free(buffers);
+	heap_purge();
 }
 
 /* -errno where there are no clones for us. */
@@ -353,8 +389,11 @@ void workers_init(struct fs *fs)
 {
 	lock_init(&fs->charge_lock, LOCK_LEAF);
 	for (unsigned i = 0; i < CREW_MAX; i++) {
-		fs->worker[i] = (struct worker){
-			.fs = fs, .slot = i, .fd = -1, .epoll_fd = -1};
+		fs->worker[i] = (struct worker){.fs = fs,
+						.slot = i,
+						.fd = -1,
+						.epoll_fd = -1,
+						.held = &fs->held[i]};
 	}
 }
 

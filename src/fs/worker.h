@@ -18,11 +18,21 @@ void workers_init(struct fs *fs);
 void workers_fini(struct fs *fs);
 /* A request goes into the buffers of its slot, and comes from there. */
 void worker_own_buffers(struct worker *w);
+/* What the budget has, without what is charged and not in RAM: parts of buffers
+ * that only large requests use, of which there was none lately. */
+uint64_t workers_used_bytes(struct fs *fs);
+/* Of requests with no more data than this none is large: the kernel reads ahead
+ * so much, and most programs write no more at once. */
+#define WORKER_SMALL_BYTES (128u << 10)
+/* By a worker without a request: what only large ones use goes back, until the
+ * next one touches it. */
+void worker_shrink_buffers(struct worker *w);
 /* What of a worker belongs to the request that serves others meanwhile. */
 struct worker_outer {
 	char *buffers, *in, *out;
 	struct ring_entry *entry;
 	unsigned flags;
+	bool lends;
 	uint64_t loan_bytes;
 };
 /* Other buffers for requests served inside one (fs/room.h); false when there is

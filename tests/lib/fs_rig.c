@@ -185,7 +185,7 @@ int fs_rig_ask(struct fs_rig *rig, uint32_t opcode, uint64_t node,
 	if (tail_n)
 		memcpy(at + body_n, tail, tail_n);
 	loop_serve(rig->w, head.len);
-	rig->held += rig->w->held.n;
+	rig->held += rig->w->held->n;
 	held_send_all(rig->w);
 	/* A notification of a new mode may go before it. */
 	do

@@ -45,6 +45,24 @@ static void off_it_does_nothing(void **state UNUSED)
 	munmap(p, GIB);
 }
 
+static void what_is_there_is_counted(void **state UNUSED)
+{
+	const size_t all = 1000 * PAGE_BYTES;
+	char *p = reserve();
+
+	assert_int_equal(resident_bytes(p, all), 0);
+	p[0] = 1;
+	p[700 * PAGE_BYTES] = 1;
+	p[999 * PAGE_BYTES] = 1;
+	assert_int_equal(resident_bytes(p, all), 3 * PAGE_BYTES);
+	assert_int_equal(resident_bytes(p, 999 * PAGE_BYTES), 2 * PAGE_BYTES);
+	assert_true(resident_drop(p + PAGE_BYTES, all - PAGE_BYTES));
+	assert_int_equal(resident_bytes(p, all), PAGE_BYTES);
+	/* Of what is not mapped the kernel tells nothing. */
+	munmap(p, GIB);
+	assert_int_equal(resident_bytes(p, all), all);
+}
+
 static void locked_is_filled_and_dropped(void **state UNUSED)
 {
 	char *p = reserve();
@@ -119,6 +137,7 @@ int main(void)
 {
 	const struct CMUnitTest unlocked[] = {
 		cmocka_unit_test(off_it_does_nothing),
+		cmocka_unit_test(what_is_there_is_counted),
 	};
 	const struct CMUnitTest locked[] = {
 		cmocka_unit_test(locked_is_filled_and_dropped),
