@@ -5,7 +5,7 @@
 #include "foldctl/swap_on.h"
 #include "foldctl/swap_room.h"
 #include "foldctl/swap_state.h"
-#include "unit.h"
+#include "made-up-rig.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,33 +15,10 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
-static char top[64], proc[96], sys[96];
-
-static void put(const char *path, const char *text)
+static int begin_with_swap(void **state)
 {
-	char whole[256], *slash;
-	FILE *f;
-
-	snprintf(whole, sizeof(whole), "%s/%s", top, path);
-	for (slash = strchr(whole + 5, '/'); slash;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(whole, 0700);
-		*slash = '/';
-	}
-	f = fopen(whole, "we");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
-
-static int begin(void **state UNUSED)
-{
-	strcpy(top, "/tmp/test-swap-XXXXXX");
-	if (!mkdtemp(top))
+	if (begin(state))
 		return -1;
-	snprintf(proc, sizeof(proc), "%s/proc", top);
-	snprintf(sys, sizeof(sys), "%s/sys", top);
 	put("sys/block/sda/size", "1\n");
 	put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 			  "/dev/sda2                               partition"
@@ -51,14 +28,6 @@ static int begin(void **state UNUSED)
 			  "/dev/loop1                              partition"
 			  "\t1024\t\t8\t\t7\n");
 	return 0;
-}
-
-static int end(void **state UNUSED)
-{
-	char command[96];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", top);
-	return system(command);
 }
 
 /* --- what there is --- */
@@ -328,7 +297,7 @@ static void numbers_of_a_device(void **state UNUSED)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin_with_swap, end)
 	const struct CMUnitTest tests[] = {
 		TEST(ids_of_files),          TEST(nothing_is_there),
 		TEST(a_mount_alone),         TEST(a_device_leads_to_its_mount),

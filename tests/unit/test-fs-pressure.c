@@ -3,7 +3,7 @@
 #include "base/page.h"
 #include "fs/pressure.h"
 #include "fs/selfcheck.h"
-#include "unit.h"
+#include "made-up-rig.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,44 +13,6 @@
 
 /* As the kernel writes it: flags are the 9th field. */
 #define STAT(name, flags) "7 (" name ") S 1 7 7 0 -1 " flags " 1 0 0 0 5 6\n"
-
-static char top[64], proc[96], sys[96];
-
-static void put(const char *path, const char *text)
-{
-	char whole[256], *slash;
-	FILE *f;
-
-	snprintf(whole, sizeof(whole), "%s/%s", top, path);
-	for (slash = strchr(whole + 5, '/'); slash;
-	     slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(whole, 0700);
-		*slash = '/';
-	}
-	f = fopen(whole, "we");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
-
-static int begin(void **state UNUSED)
-{
-	strcpy(top, "/tmp/test-pressure-XXXXXX");
-	if (!mkdtemp(top))
-		return -1;
-	snprintf(proc, sizeof(proc), "%s/proc", top);
-	snprintf(sys, sizeof(sys), "%s/sys", top);
-	return 0;
-}
-
-static int end(void **state UNUSED)
-{
-	char command[96];
-
-	snprintf(command, sizeof(command), "rm -r %s", top);
-	return system(command);
-}
 
 static void every_thread_is_looked_at(void **state UNUSED)
 {
