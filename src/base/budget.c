@@ -8,6 +8,7 @@
  */
 #include "base/budget.h"
 #include "base/check.h"
+#include "base/page.h"
 #include <errno.h>
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -132,6 +133,16 @@ uint64_t budget_room(const struct budget *b)
 	uint64_t used = load(&b->used_bytes);
 
 	return most > used ? most - used : 0;
+}
+
+uint64_t budget_limit_for(const struct budget *b, uint64_t bytes)
+{
+	uint64_t most = load(&b->used_bytes) + bytes + BUDGET_RESERVE_BYTES;
+	uint64_t limit = most / MIB * MIB;
+
+	while (limit - kept(b, limit) < most)
+		limit += MIB;
+	return limit;
 }
 
 void budget_set_limit(struct budget *b, uint64_t limit_bytes)

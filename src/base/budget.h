@@ -58,6 +58,9 @@ uint64_t budget_peak(const struct budget *b);
 uint64_t budget_limit(const struct budget *b);
 /* Bytes a BUDGET_NORMAL taker could still get. */
 uint64_t budget_room(const struct budget *b);
+/* The lowest limit, in whole MiB, of which a BUDGET_NORMAL taker could still get
+ * so much. */
+uint64_t budget_limit_for(const struct budget *b, uint64_t bytes);
 /* Below what is used is allowed: nothing new fits until enough is freed. */
 void budget_set_limit(struct budget *b, uint64_t limit_bytes);
 void budget_reset_peak(struct budget *b);

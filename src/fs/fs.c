@@ -73,10 +73,21 @@ static int start_spilling(struct fs *fs)
 		       : 0;
 }
 
+/* The process does not take the same to the page each time. */
+#define START_SLACK_BYTES (512 * KIB)
+
+/* The least mem_limit for @bytes more. */
+static uint64_t least_limit(struct fs *fs, uint64_t bytes)
+{
+	return budget_limit_for(&fs->engine.budget, bytes + START_SLACK_BYTES);
+}
+
 /* Without them requests come by /dev/fuse. */
 static int start_rings(struct fs *fs, unsigned nr_workers)
 {
-	char limit[SIZE_TEXT_MAX], all[SIZE_TEXT_MAX];
+	char limit[SIZE_TEXT_MAX], all[SIZE_TEXT_MAX], would_do[SIZE_TEXT_MAX];
+	uint64_t needed =
+		rings_bytes(nr_workers) + workers_need_bytes(fs, nr_workers);
 	const char *why;
 	int r = rings_new(fs, nr_workers, &why);
 
@@ -87,11 +98,11 @@ static int start_rings(struct fs *fs, unsigned nr_workers)
 	}
 	if (r == -ENOSPC) {
 		log_error("%s: mem_limit=%s is too small for io_uring, which "
-			  "takes %s with %u workers",
+			  "takes %s with %u workers: %s would do",
 			  fs->config->mountpoint,
 			  size_format(fs->config->mem_limit_bytes, limit),
-			  size_format(rings_bytes(nr_workers), all),
-			  nr_workers);
+			  size_format(rings_bytes(nr_workers), all), nr_workers,
+			  size_format(least_limit(fs, needed), would_do));
 		return r;
 	}
 	if (r)
@@ -100,32 +111,46 @@ static int start_rings(struct fs *fs, unsigned nr_workers)
 	return 0;
 }
 
+/* @used_bytes was taken before the first of them. */
+static void log_too_few(struct fs *fs, unsigned needed, uint64_t used_bytes,
+			uint64_t limit_bytes)
+{
+	char limit[SIZE_TEXT_MAX], each[SIZE_TEXT_MAX], besides[SIZE_TEXT_MAX];
+	char codec[CODEC_TEXT_MAX], would_do[SIZE_TEXT_MAX];
+
+	log_error("%s: mem_limit=%s is too small for %u worker%s with "
+		  "compress=%s, each of which takes %s beside the %s of all "
+		  "else: %s would do",
+		  fs->config->mountpoint,
+		  size_format(fs->config->mem_limit_bytes, limit), needed,
+		  needed > 1 ? "s" : "",
+		  codec_format(&fs->config->compress, codec),
+		  size_format(worker_bytes(fs), each),
+		  size_format(used_bytes, besides),
+		  size_format(limit_bytes, would_do));
+}
+
 /* The first workers. A number that was asked for is all or nothing; by itself
  * there are as many as mem_limit has room for. */
 static int start_workers(struct fs *fs)
 {
 	unsigned asked = fs->config->workers;
 	unsigned n = asked ? asked : autoscale_first(fs->config), needed;
-	char limit[SIZE_TEXT_MAX], each[SIZE_TEXT_MAX];
-	char codec[CODEC_TEXT_MAX];
 	int r = fs->config->io_uring ? start_rings(fs, n) : 0;
+	uint64_t used_bytes, limit_bytes;
 
 	if (r)
 		return r;
+	/* Each queue of a ring needs its worker. */
+	needed = asked || fs->rings ? n : 1;
+	used_bytes = budget_used(&fs->engine.budget);
+	limit_bytes = least_limit(fs, workers_need_bytes(fs, needed));
 	r = crew_set(fs->crew, n);
 	if (r != -ENOSPC)
 		return r ? failed(fs, "cannot start workers", r) : 0;
-	/* Each queue of a ring needs its worker. */
-	needed = asked || fs->rings ? n : 1;
 	if (!asked && !fs->rings && crew_count(fs->crew) > 0)
 		return 0;
-	log_error("%s: mem_limit=%s is too small for %u worker%s with "
-		  "compress=%s, each of which takes %s",
-		  fs->config->mountpoint,
-		  size_format(fs->config->mem_limit_bytes, limit), needed,
-		  needed > 1 ? "s" : "",
-		  codec_format(&fs->config->compress, codec),
-		  size_format(worker_bytes(fs), each));
+	log_too_few(fs, needed, used_bytes, limit_bytes);
 	return r;
 }
 

@@ -97,6 +97,11 @@ uint64_t worker_bytes(struct fs *fs)
 	       KEPT_BYTES;
 }
 
+uint64_t workers_need_bytes(struct fs *fs, unsigned nr)
+{
+	return nr * worker_bytes(fs) + DATA_LEAST_BYTES;
+}
+
 /*
  * The first step: mem_limit is asked before anything is made, and some room
  * stays for data. What is really held is settled when the buffers are there.

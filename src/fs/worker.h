@@ -12,6 +12,8 @@ extern const struct crew_ops worker_crew;
 
 /* RAM that a slot takes which comes up for the first time now. */
 uint64_t worker_bytes(struct fs *fs);
+/* What @nr workers, none of which is up, must find of mem_limit. */
+uint64_t workers_need_bytes(struct fs *fs, unsigned nr);
 /* Before the crew is made. */
 void workers_init(struct fs *fs);
 /* Closes the clones; the session is over and the crew is gone. */

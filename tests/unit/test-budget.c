@@ -121,6 +121,25 @@ static void test_kept_for_who_dips(void **state UNUSED)
 }
 
 /* Takes till it is refused, gives all back, again. Returns its complaint. */
+static void test_limit_that_would_do(void **state UNUSED)
+{
+	for (unsigned percent = 0; percent <= 50; percent += 5)
+		for (uint64_t bytes = 0; bytes < 40 * MIB; bytes += 777777) {
+			struct budget b;
+			uint64_t limit;
+
+			budget_init(&b, LIMIT);
+			budget_keep(&b, percent);
+			budget_force(&b, 5 * MIB + 1);
+			limit = budget_limit_for(&b, bytes);
+			assert_int_equal(limit % MIB, 0);
+			budget_set_limit(&b, limit);
+			assert_true(budget_room(&b) >= bytes);
+			budget_set_limit(&b, limit - MIB);
+			assert_true(budget_room(&b) < bytes || bytes == 0);
+		}
+}
+
 static void *storm(void *arg)
 {
 	struct budget *b = arg;
@@ -172,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_forced_passes),
 		cmocka_unit_test(test_odd_limits),
 		cmocka_unit_test(test_limit_lowered),
+		cmocka_unit_test(test_limit_that_would_do),
 		cmocka_unit_test(test_never_past_limit),
 	};
 

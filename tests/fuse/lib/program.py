@@ -18,7 +18,7 @@ def foldfs(*words, **how):
 
 def refused(options, *says, code=USAGE, source='test'):
     """These options are refused with that code, saying all of this on
-    stderr, and nothing is mounted."""
+    stderr, which is the result, and nothing is mounted."""
     done = foldfs('-o', options, source, MNT)
     if is_mounted(MNT):
         unmount(MNT)
@@ -28,6 +28,7 @@ def refused(options, *says, code=USAGE, source='test'):
         ok(word.lower() in done.stderr.lower(),
            f'-o {options} says {done.stderr!r}, want "{word}" in it')
     ok(len(done.stderr.splitlines()) <= 4, f'-o {options}: short, please')
+    return done.stderr
 
 
 class Taken:
