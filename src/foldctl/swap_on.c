@@ -31,6 +31,9 @@
 /* For a daemon whose start was interrupted to be gone. */
 #define GONE_MS 30000
 #define STEP_MS 50
+/* foldfs's exit code, as mount's: wrong options, or what it needs it may not
+ * have; some of that can be forgone. */
+#define FOLDFS_MAY_NOT 1
 
 struct work {
 	struct context *ctx;
@@ -129,9 +132,11 @@ static int run_daemon(struct work *w)
 		say("cannot run %s: %s; it belongs beside foldctl or into PATH",
 		    program, strerror(-r));
 	else if (!interrupt_seen())
-		say("foldfs did not start, for the reason above; what swap may "
-		    "do without, at a risk, is said by --forgo, as in --forgo "
-		    "io_flusher+oom");
+		say("foldfs did not start, for the reason above%s",
+		    r == FOLDFS_MAY_NOT
+			    ? "; where that names forgo=CURE, swap on takes "
+			      "--forgo CURE, at a risk"
+			    : "");
 	return EXIT_FAILED;
 }
 
