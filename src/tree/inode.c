@@ -14,6 +14,9 @@
 
 /* What tmpfs says an entry weighs in a directory's size. */
 #define ENTRY_WEIGHT 20
+/* What stdio takes for its buffer at most: each is a request, and with a page it
+ * would be twice as many. */
+#define GOOD_IO_BYTES 8192
 
 uint64_t inode_node(const struct tree *t, uint32_t ix)
 {
@@ -292,7 +295,7 @@ void inode_stat(const struct tree *t, uint32_t ix, struct stat *ret)
 		.st_gid =
 			atomic_load_explicit(&inode->gid, memory_order_relaxed),
 		.st_rdev = inode_is_device(inode_mode(inode)) ? inode->rdev : 0,
-		.st_blksize = PAGE_BYTES,
+		.st_blksize = GOOD_IO_BYTES,
 		.st_atim = to_timespec(atomic_load_explicit(
 			&inode->atime, memory_order_relaxed)),
 		.st_mtim = to_timespec(atomic_load_explicit(

@@ -224,7 +224,7 @@ static void test_sizes_and_blocks(void **state)
 	st = rig_stat(rig, f);
 	assert_int_equal(st.st_size, 5);
 	assert_int_equal(st.st_blocks, 8);
-	assert_int_equal(st.st_blksize, 4096);
+	assert_int_equal(st.st_blksize, 8192);
 	assert_int_equal(rig_stat(rig, TREE_ROOT).st_size, 60);
 }
 
