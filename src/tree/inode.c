@@ -313,16 +313,22 @@ void inode_entry(struct tree *t, uint32_t ix, struct tree_entry *ret)
 	inode_stat(t, ix, &ret->attr);
 }
 
+/* The clock stands still for milliseconds: a line that many write to is not
+ * taken from each other for what it says already. */
+static void set_time(_Atomic int64_t *time, int64_t now)
+{
+	if (atomic_load_explicit(time, memory_order_relaxed) != now)
+		atomic_store_explicit(time, now, memory_order_relaxed);
+}
+
 void inode_touch_ctime(struct tree *t, uint32_t ix, int64_t now)
 {
-	atomic_store_explicit(&inode_at(t, ix)->ctime, now,
-			      memory_order_relaxed);
+	set_time(&inode_at(t, ix)->ctime, now);
 }
 
 void inode_touch_changed(struct tree *t, uint32_t ix, int64_t now)
 {
-	atomic_store_explicit(&inode_at(t, ix)->mtime, now,
-			      memory_order_relaxed);
+	set_time(&inode_at(t, ix)->mtime, now);
 	inode_touch_ctime(t, ix, now);
 }
 
