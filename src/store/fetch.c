@@ -11,6 +11,18 @@
 #include <errno.h>
 #include <string.h>
 
+void fetch_expect(struct store *store, const _Atomic uint64_t *slots,
+		  unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t word =
+			atomic_load_explicit(&slots[i], memory_order_relaxed);
+
+		if (entry_kind(word) == ENTRY_RAM)
+			pool_expect(store->pool, entry_handle(word));
+	}
+}
+
 static void fetch_object(struct store *store, struct handle h, void *scratch,
 			 char *out, char *raw_out, struct fetched *ret)
 {

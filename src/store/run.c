@@ -150,13 +150,9 @@ static void expect_old(struct store *store, struct file file, uint64_t first,
 
 		if (!slots)
 			break;
-		for (unsigned i = 0; i < have && page + i < first + n; i++) {
-			uint64_t word = atomic_load_explicit(
-				&slots[i], memory_order_relaxed);
-
-			if (entry_kind(word) == ENTRY_RAM)
-				pool_expect(store->pool, entry_handle(word));
-		}
+		if (have > first + n - page)
+			have = (unsigned)(first + n - page);
+		fetch_expect(store, slots, have);
 	}
 	rwlock_read_end(lock);
 }

@@ -148,6 +148,10 @@ struct fetched {
  */
 void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	   char *raw_out, struct fetched *ret);
+/* Have the headers of the objects that @n slots name brought into the cache,
+ * all at once: several will be looked at. Entries may change meanwhile. */
+void fetch_expect(struct store *store, const _Atomic uint64_t *slots,
+		  unsigned n);
 /* Decode to the first @n bytes of @page, a buffer of PAGE_BYTES (of @n bytes
  * if @n is PAGE_BYTES or the content is no longer than that). -EIO: counted. */
 int fetch_decode(struct store *store, struct stream *stream,
