@@ -21,7 +21,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/resident.h"
 #include "fs/io.h"
 #include "fs/latency.h"
 #include "fs/parking.h"
@@ -190,8 +189,7 @@ static int shrink_wait_ms(struct worker *w, uint64_t now_ns)
 {
 	uint64_t due_ns = w->large_ns + IDLE_NS;
 
-	/* Memory that is locked is there ahead of use. */
-	if (w->large_ns == 0 || resident_is_on())
+	if (w->large_ns == 0 || worker_keeps_buffers(w))
 		return -1;
 	if (now_ns < due_ns)
 		return (int)((due_ns - now_ns) / NS_PER_MS) + 1;

@@ -191,8 +191,13 @@ static void place_buffers(struct worker *w, char *buffers)
 	worker_own_buffers(w);
 }
 
-/* For swap written once, so that every page is there before a request needs it;
- * else what no request is large enough for stays untouched. */
+bool worker_keeps_buffers(const struct worker *w)
+{
+	return w->fs->config->profile == FS_PROFILE_SWAP;
+}
+
+/* What is kept is written once, so that every page is there before a request
+ * needs it; else what no request is large enough for stays untouched. */
 static int up_buffers(void *arg, unsigned slot)
 {
 	struct fs *fs = arg;
@@ -201,7 +206,7 @@ static int up_buffers(void *arg, unsigned slot)
 
 	if (!buffers)
 		return -ENOMEM;
-	if (resident_is_on())
+	if (worker_keeps_buffers(w))
 		memset(buffers, 0, BUFFER_BYTES);
 	lock_take(&fs->charge_lock);
 	place_buffers(w, buffers);

@@ -26,6 +26,9 @@ uint64_t workers_used_bytes(struct fs *fs);
 /* Of requests with no more data than this none is large: the kernel reads ahead
  * so much, and most programs write no more at once. */
 #define WORKER_SMALL_BYTES (128u << 10)
+/* For swap: nothing of them goes back, also where memory is not locked, for what
+ * is short when swap is written to is memory. */
+bool worker_keeps_buffers(const struct worker *w);
 /* By a worker without a request: what only large ones use goes back, until the
  * next one touches it. */
 void worker_shrink_buffers(struct worker *w);

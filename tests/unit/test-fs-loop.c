@@ -2,10 +2,12 @@
 /*
  * Tests of the workers' loop: no request is lost while workers come and go,
  * and a change of the crew that is asked for through a worker is answered;
- * what the kernel says at the end of a connection is no error.
+ * what the kernel says at the end of a connection is no error; and buffers for
+ * swap are in RAM ahead of requests.
  */
 #include "base/check.h"
 #include "base/page.h"
+#include "base/resident.h"
 #include "foldfs/keys.h"
 #include "fs_rig.h"
 #include "unit.h"
@@ -174,6 +176,19 @@ static void the_end_is_no_error(void **state)
 	assert_int_equal(loop_ends_with(EIO), -EIO);
 }
 
+/* Nothing is locked here, as with forgo=memlock. */
+static void buffers_for_swap_are_there(void **state)
+{
+	(void)state;
+	fs_rig_config(&rig);
+	rig.config.profile = FS_PROFILE_SWAP;
+	fs_rig_up(&rig);
+	/* All of it, unless the machine is short of memory itself. */
+	assert_true(resident_bytes(rig.w->out, IO_MAX_BYTES) >
+		    IO_MAX_BYTES / 2);
+	fs_rig_down(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +196,7 @@ int main(void)
 		cmocka_unit_test(crew_is_changed_from_within),
 		cmocka_unit_test(workers_are_charged),
 		cmocka_unit_test(the_end_is_no_error),
+		cmocka_unit_test(buffers_for_swap_are_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
