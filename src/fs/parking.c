@@ -315,6 +315,9 @@ static void finish(struct worker *w, struct parked *parked)
 	struct store_ahead ahead = {parked->blocks, parked->n_blocks};
 
 	ring_open(w, parked->request.entry);
+	/* Its buffers may have gone back while it waited. */
+	if (parked->in.size > WORKER_SMALL_BYTES)
+		w->large_ns = clock_ns();
 	io_finish_read(w, &parked->request, &parked->in, &ahead);
 	latency_add(w->fs->latency, w->slot, FUSE_READ,
 		    clock_ns() - parked->request.start_ns);
