@@ -120,7 +120,6 @@ static void test_kept_for_who_dips(void **state UNUSED)
 	assert_int_equal(budget_room(&b), 0);
 }
 
-/* Takes till it is refused, gives all back, again. Returns its complaint. */
 static void test_limit_that_would_do(void **state UNUSED)
 {
 	for (unsigned percent = 0; percent <= 50; percent += 5)
@@ -140,6 +139,7 @@ static void test_limit_that_would_do(void **state UNUSED)
 		}
 }
 
+/* Takes till it is refused, gives all back, again. Returns its complaint. */
 static void *storm(void *arg)
 {
 	struct budget *b = arg;
