@@ -113,9 +113,7 @@ class Peer:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(report)
         start = time.monotonic()
-        done = subprocess.run(command, cwd=cwd, env=env, timeout=seconds, check=False,
-                              capture_output=True, text=True, errors='replace',
-                              preexec_fn=worlds.die_with_parent)
+        done = _run(command, seconds, cwd=cwd, env=env, preexec_fn=worlds.own_group)
         try:
             with open(report, encoding='ascii') as file:
                 said = json.load(file)
@@ -128,15 +126,17 @@ class Peer:
         self.world.around += time.monotonic() - start - said['seconds']
         return Timed(said, done.stdout)
 
-    def client(self, argv, cwd=None, env=None, seconds=MOST_SECONDS, **how):
+    def client(self, argv, cwd=None, env=None, seconds=MOST_SECONDS):
         """Run a client that is not timed; what it printed."""
-        done = subprocess.run(argv, cwd=cwd, env=env, timeout=seconds, check=False,
-                              capture_output=True, text=True, errors='replace',
-                              preexec_fn=self._in_cgroup, **how)
+        done = _run(argv, seconds, cwd=cwd, env=env, preexec_fn=self._client)
         if done.returncode:
             raise Failed(f'{self.name}: {shlex.join(argv)[:300]}: exit {done.returncode}: '
                          + (done.stdout[-500:] + done.stderr[-500:]).strip())
         return done.stdout
+
+    def _client(self):
+        worlds.own_group()
+        self.cgroup.join()
 
     def _in_cgroup(self):
         worlds.die_with_parent()
@@ -199,8 +199,7 @@ class Peer:
             raise CannotRun(f'no zram here: {error}') from None
         journal = self.world.journal
         journal.add('zram', number)
-        self.stack.callback(journal.remove, 'zram', number)
-        self.stack.callback(_drop_zram, number)
+        self.stack.callback(_drop_zram, journal, number)
         base = f'/sys/block/zram{number}'
         try:
             worlds.write(f'{base}/comp_algorithm', codec)
@@ -235,9 +234,21 @@ class Peer:
                            *(['--direct-io=on'] if direct else []), path)
         journal = self.world.journal
         journal.add('loop', device)
-        self.stack.callback(journal.remove, 'loop', device)
-        self.stack.callback(_drop_loop, device)
+        self.stack.callback(_drop_loop, journal, device)
         return device
+
+
+def _run(argv, seconds, **how):
+    """As subprocess.run(), but what the command started ends with it when it
+    takes too long, or the bench is interrupted."""
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, errors='replace', **how) as process:
+        try:
+            out, said = process.communicate(timeout=seconds)
+        except BaseException:
+            worlds.end_group(process)
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, out, said)
 
 
 def slabs(mark):
@@ -273,20 +284,24 @@ def _unmount(directory):
     subprocess.run(['umount', '-l', directory], check=False)
 
 
-def _drop_zram(number):
+def _drop_zram(journal, number):
+    """What stays in use is left in the journal, for when all programs have ended."""
     for _ in range(100):
         try:
             worlds.write(f'/sys/block/zram{number}/reset', '1')
             worlds.write('/sys/class/zram-control/hot_remove', number)
-            return
         except FileNotFoundError:
-            return
+            pass
         except OSError:
             time.sleep(0.05)
+            continue
+        journal.remove('zram', number)
+        return
 
 
-def _drop_loop(device):
-    subprocess.run(['losetup', '-d', device], check=False)
+def _drop_loop(journal, device):
+    if subprocess.run(['losetup', '-d', device], check=False).returncode == 0:
+        journal.remove('loop', device)
 
 
 # The peers

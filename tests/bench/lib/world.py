@@ -4,10 +4,12 @@
 The bench is a child in a mount namespace of its own; its parent, the guardian,
 does nothing but wait. What outlives a process (a zram device, a loop device, a
 cgroup) is written down in a journal before it is used, and struck out when it is
-taken away. However the child ends, the guardian takes away what is left in the
-journal; the mounts went with the namespace, and every program that was started
-dies with the bench. Journals whose guardian is gone are swept at the next start.
+taken away. However the child ends, the guardian kills what it had started, and
+takes away what is left in the journal; the mounts went with the namespace. If it is
+the guardian that is killed, the child ends as if interrupted and sweeps the journal
+itself. If both are killed at once, the next start does.
 """
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -20,7 +22,9 @@ import time
 
 CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x4000 | 0x40000
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 JOURNALS = '/run/foldfs-bench'
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,6 +38,21 @@ class Interrupted(BaseException):
 def die_with_parent():
     """For preexec_fn: no program stays when the bench is killed."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def own_group():
+    """For preexec_fn of a command that starts others: end_group() finds them all."""
+    os.setpgid(0, 0)
+    die_with_parent()
+
+
+def end_group(process):
+    """A command and what it started; a wrapper before it may tidy up first."""
+    for number, seconds in ((signal.SIGTERM, 2), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
 
 
 class Journal:
@@ -134,27 +153,59 @@ def inside(main):
     directory = tempfile.mkdtemp(prefix='foldfs-bench-')
     journal.add('directory', directory)
     sys.stdout.flush()
+    # What loses its parent comes to us, to be killed in the end.
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    guardian = os.getpid()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            code = _child(main, journal, directory)
+            code = _child(main, journal, directory, guardian)
+            if os.getppid() != guardian:
+                libc.umount2(directory.encode(), MNT_DETACH)
+                _sweep(journal.path)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-    # The terminal tells the child by itself; others tell us alone.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: os.kill(pid, signal.SIGTERM))
-    _, status = os.waitpid(pid, 0)
+
+    def tell(*_):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+    # From a terminal the child has it twice, which does no harm.
+    for number in SIGNALS:
+        signal.signal(number, tell)
+    ended = 0
+    while ended != pid:
+        ended, status = os.waitpid(-1, 0)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    _end_orphans()
     _sweep(journal.path)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
-def _child(main, journal, directory):
-    die_with_parent()
+def _end_orphans():
+    """Kill whatever is left of the bench; its children come to us then."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            with open('/proc/thread-self/children', encoding='ascii') as file:
+                for pid in file.read().split():
+                    os.kill(int(pid), signal.SIGKILL)
+        except FileNotFoundError:
+            return
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.02)
+
+
+def _child(main, journal, directory, guardian):
     if libc.unshare(CLONE_NEWNS) or libc.mount(b'none', b'/', None, MS_REC_PRIVATE, None):
         print('bench: cannot make a mount namespace (root is needed)', file=sys.stderr)
         return 77
@@ -166,9 +217,12 @@ def _child(main, journal, directory):
             signal.signal(number, signal.SIG_IGN)
         raise Interrupted
 
-    for number in SIGNALS:
-        signal.signal(number, interrupted)
     try:
+        for number in SIGNALS:
+            signal.signal(number, interrupted)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != guardian:
+            raise Interrupted
         return main(journal, directory)
     except Interrupted:
         print('bench: interrupted, everything is taken down', file=sys.stderr)
@@ -255,9 +309,10 @@ class Cgroup:
         for _ in range(100):
             try:
                 os.rmdir(self.path)
-                break
             except FileNotFoundError:
-                break
+                pass
             except OSError:
                 time.sleep(0.05)
-        self.journal.remove('cgroup', self.path)
+                continue
+            self.journal.remove('cgroup', self.path)
+            return
