@@ -192,6 +192,14 @@ def targets(everything):
     return list(_table(['target', 'goal', 'measured', 'ours, theirs', ''], rows)) if rows else []
 
 
+def check_marks(path):
+    """ValueError if the table has no place in a document."""
+    with open(path, encoding='utf-8') as file:
+        text = file.read()
+    if BEGIN not in text or END not in text:
+        raise ValueError(f'{path} has no marks for the table')
+
+
 def between_marks(text, everything):
     """A document with the table of targets between its marks."""
     if BEGIN not in text or END not in text:
