@@ -31,6 +31,7 @@
 
 #define THREADS_MOST 64
 #define TOLD_MOST 16
+#define START_TRIES 5000
 /* What is given back in one go: as much as free() of a large block. */
 #define GIVEN_PAGES 64u
 
@@ -196,6 +197,21 @@ static void *run_phase(void *arg)
 	return NULL;
 }
 
+/*
+ * A small group may have no page left for another stack; what is on its way to
+ * swap makes room soon.
+ */
+static void start(struct part *part)
+{
+	unsigned tries = 0;
+
+	while ((errno = pthread_create(&part->thread, NULL, run_phase, part))) {
+		if (errno != EAGAIN || ++tries > START_TRIES)
+			fail("pthread_create");
+		usleep(1000);
+	}
+}
+
 /* All threads do it; the seconds it took. */
 static double run(void (*what)(struct part *part))
 {
@@ -203,9 +219,7 @@ static double run(void (*what)(struct part *part))
 
 	phase = what;
 	for (unsigned i = 0; i < n_threads; i++)
-		if (pthread_create(&parts[i].thread, NULL, run_phase,
-				   &parts[i]))
-			fail("pthread_create");
+		start(&parts[i]);
 	for (unsigned i = 0; i < n_threads; i++)
 		pthread_join(parts[i].thread, NULL);
 	return (double)(now_ns() - begun) / 1e9;
