@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 import data
-from case import CannotRun, Case, Metric, Target, Wrong
+from case import Case, Metric, Target, Wrong
 
 ROUND_TRIPS = ('compilers open and ask for hundreds of small files; what the kernel cannot answer '
                'itself is a request to a daemon')
@@ -33,6 +33,7 @@ class Build(Case):
     title = 'untar our sources, meson setup, ninja -j2'
     peers = ('foldfs', 'tmpfs', 'ext4-zram')
     size = 512 << 20
+    programs = ('meson', 'ninja', 'gcc')
     metrics = [Metric('time', 's', 'low'), Metric('untar', 's', 'low')]
     targets = [
         Target('untar and build: time beside a tmpfs', 'time', against='tmpfs', at_most=1.15,
@@ -45,14 +46,6 @@ class Build(Case):
         self.goal = 'src/store/libstore.a src/ctl/libctl.a' if bench.quick else 'foldfs foldctl'
         self.rounds = 3 if bench.quick else None
         self.budget = 35 if bench.quick else 300
-
-    def why_not(self):
-        try:
-            subprocess.run(['meson', '--version'], check=True, stdout=subprocess.DEVNULL)
-            subprocess.run(['ninja', '--version'], check=True, stdout=subprocess.DEVNULL)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise CannotRun(f'this needs meson and ninja: {error}') from None
-        return ''
 
     def begin(self):
         self.archive = f'{self.bench.scratch}/sources.tar'

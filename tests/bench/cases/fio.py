@@ -45,6 +45,7 @@ def steps(sizes, kinds, depths):
 
 class Fio(Case):
     """What all of them share."""
+    programs = ('fio',)
     metrics = [Metric('speed', 'MiB/s', 'high')]
     direct = True
     bytes_of = SYNTHETIC
@@ -55,7 +56,7 @@ class Fio(Case):
         self.cells = cells
         self.steps = list(cells)
         self.size = (128 << 20) if bench.quick else (1 << 30)
-        self.budget = len(cells) * len(self.peers) * (3 if bench.quick else 12)
+        self.budget = len(cells) * len(self.peers) * (2.5 if bench.quick else 12)
 
     def begin(self):
         """Real bytes, again and again up to the size."""

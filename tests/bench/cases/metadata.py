@@ -72,6 +72,7 @@ class Walks(Case):
     name = 'walks'
     title = 'find and git status of a tree of files'
     peers = PEERS
+    programs = ('git',)
     steps = ('find', 'find, names forgotten', 'git status', 'git status, names forgotten')
     metrics = [Metric('time', 's', 'low')]
     targets = [Target(f'{step}: time beside a tmpfs', 'time', step, against='tmpfs', at_most=4,

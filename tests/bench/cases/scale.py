@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What more workers bring, and what large files cost."""
+import contextlib
 import os
 import shlex
 import sys
@@ -58,7 +59,8 @@ class Workers(Case):
 
     def end(self):
         for i in range(CLIENTS):
-            os.unlink(f'{self.bench.scratch}/scale-{i}')
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f'{self.bench.scratch}/scale-{i}')
 
 
 class Size(Case):

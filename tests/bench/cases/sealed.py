@@ -22,7 +22,7 @@ class Sealed(Case):
 
     def __init__(self, bench):
         super().__init__(bench)
-        self.budget = 30 if bench.quick else 60
+        self.budget = 8 if bench.quick else 60
 
     def begin(self):
         self.source = f'{self.bench.data}/mixed'

@@ -62,6 +62,7 @@ class Case:
               had is left out, with the reason in the results
     size      bytes of files the peer must have room for
     options   {peer: mount options added to its own; features of ext4-zram}
+    programs  what must be installed, beside what the peers need
     steps     labels; each is measured in rounds of its own
     rounds    how many; the runner's own number unless it is set
     metrics   list of Metric
@@ -73,6 +74,7 @@ class Case:
     peers = ('foldfs',)
     size = 256 << 20
     options = {}
+    programs = ()
     steps = ('',)
     rounds = None
     metrics = ()

@@ -20,6 +20,8 @@ import tarfile
 import tempfile
 import time
 
+from case import CannotRun
+
 FORMAT = 1
 RUN = 64 << 10
 # Percent of `mixed` that each piece has; what cannot be made here leaves its
@@ -62,7 +64,7 @@ process.stdin.resume();
 }
 
 
-class DataError(Exception):
+class DataError(CannotRun):
     """Nothing could be made of what this machine has."""
 
 

@@ -155,11 +155,13 @@ def _made_on(everything):
     """A paragraph on the machine and the command."""
     machine_ = everything['machine']
     others = _other_rounds(everything)
+    without = everything.get('data', {}).get('missing')
     text = (f'`{everything["command"]}`, {everything["date"]}, commit '
             f'{machine_["versions"]["commit"]}; {machine_["cpus"]} CPUs ({machine_["cpu"]}), '
             f'{round(machine_["memory"] / 2**30)} GiB, Linux {machine_["kernel"]}, '
             f'{machine_["system"]}. Interleaved, medians of {everything["rounds"]}'
             + (f' ({others})' if others else '') + '; a ratio is ours divided by theirs.'
+            + (f' The data has no {", ".join(without)}.' if without else '')
             + (' Each run was put behind $BENCH_WRAP.' if everything['wrapped'] else ''))
     return [*textwrap.wrap(text, 80, break_on_hyphens=False), '']
 
