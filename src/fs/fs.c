@@ -98,10 +98,11 @@ static int start_rings(struct fs *fs, unsigned nr_workers)
 	}
 	if (r == -ENOSPC) {
 		log_error("%s: mem_limit=%s is too small for io_uring, which "
-			  "takes %s with %u workers: %s would do",
+			  "takes %s with %u worker%s: %s would do",
 			  fs->config->mountpoint,
 			  size_format(fs->config->mem_limit_bytes, limit),
 			  size_format(rings_bytes(nr_workers), all), nr_workers,
+			  nr_workers > 1 ? "s" : "",
 			  size_format(least_limit(fs, needed), would_do));
 		return r;
 	}
