@@ -162,7 +162,9 @@ def _made_on(everything):
             f'{machine_["system"]}. Interleaved, medians of {everything["rounds"]}'
             + (f' ({others})' if others else '') + '; a ratio is ours divided by theirs.'
             + (f' The data has no {", ".join(without)}.' if without else '')
-            + (' Each run was put behind $BENCH_WRAP.' if everything['wrapped'] else ''))
+            + (' Each run was put behind $BENCH_WRAP.' if everything['wrapped'] else '')
+            # Of figures that were made anew by themselves, by hand.
+            + everything.get('note', ''))
     return [*textwrap.wrap(text, 80, break_on_hyphens=False), '']
 
 
