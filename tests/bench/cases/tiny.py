@@ -4,8 +4,8 @@ import names
 import passthrough
 from case import Case, Metric, Target
 
-RECORDS = ('each file has its records in the daemon, as they are; an inode of ext4 is on the device, '
-           'compressed as all that is there')
+RECORDS = ('each file has its records in the daemon, as they are; an inode of ext4 is on the '
+           'device, compressed as all that is there')
 
 CODEC = 'a small file has little that a codec can take, and its records besides'
 
