@@ -37,7 +37,7 @@ class Tiny(Case):
             self.peers = tuple(p for p in self.peers if p != 'btrfs-lzo')
         self.count = 3000 if bench.quick else 100000
         self.size = (256 if bench.quick else 1024) << 20
-        self.budget = 15 if bench.quick else 180
+        self.budget = 19 if bench.quick else 180
 
     def begin(self):
         self.argv = [self.bench.program('names')]
