@@ -75,6 +75,9 @@ def main(case, work, runner):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGTERM, _interrupted)
     signal.signal(signal.SIGINT, _interrupted)
+    # Under nohup these are ignored, and would be by all that a case starts.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     os.environ.update(environment(case, work))
     start = time.monotonic()
     problems = []
