@@ -115,6 +115,10 @@ static pid_t start_swapoff(const char *device)
 	if (pid != 0)
 		return pid;
 	interrupt_release();
+	/* It may outlive us: who reads what we say need not wait for it. */
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	close(STDERR_FILENO);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != self)
 		_exit(EINTR);
