@@ -2,6 +2,7 @@
 """RAM for the same files: everything that the kernel charges."""
 import os
 import shutil
+import time
 
 import data
 import names
@@ -63,6 +64,7 @@ class Memory(Case):
     def run(self, peer, step):
         data.forget(f'{peer.dir}/copy')
         names.forget()
+        time.sleep(peer.rest_s)
         parts = peer.memory(reclaim=True)
         peer.parts = parts
         values = {'memory': sum(parts.values()), 'of its size': sum(parts.values()) / self.bytes}

@@ -51,6 +51,8 @@ class Peer:
     name = ''
     title = ''
     programs = ()
+    # Until it has given back by itself what nothing at hand needs.
+    rest_s = 0
 
     def __init__(self, world, size, options):
         self.world = world
@@ -325,6 +327,8 @@ class Foldfs(Peer):
     name = 'foldfs'
     title = 'foldfs lz4'
     mount_options = ''
+    # Its workers' buffers for large requests go a second after the last of them.
+    rest_s = 1.5
 
     def up(self):
         self.dir = f'{self.top}/mount'
