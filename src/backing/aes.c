@@ -65,7 +65,8 @@ static bool seal(gcry_cipher_hd_t cipher, const struct aes_message *m,
 	       !gcry_cipher_gettag(cipher, ret_mac, MAC_BYTES);
 }
 
-/* A nonce of our own is refused in FIPS mode: tried once, here. */
+/* A nonce of our own is refused in FIPS mode: tried once, here. What it seals
+ * leaves this function nowhere, so its nonce may come again. */
 static bool handle_up(struct aes_handle *handle, const uint8_t *key)
 {
 	char bytes[MAC_BYTES] = {0};

@@ -33,7 +33,7 @@ static inline void put(const char *path, const char *text)
 
 static inline int begin(void **state UNUSED)
 {
-	strcpy(top, "/tmp/test-made-up-XXXXXX");
+	snprintf(top, sizeof(top), "/tmp/test-made-up-XXXXXX");
 	if (!mkdtemp(top))
 		return -1;
 	snprintf(proc, sizeof(proc), "%s/proc", top);
