@@ -218,6 +218,15 @@ int context_take_mount(struct context *ctx, int argc, char **argv,
 	return context_mount(ctx, named ? argv[optind++] : NULL, ret_mount);
 }
 
+int context_take_nothing(const struct context *ctx, int argc, char **argv,
+			 const char *what)
+{
+	if (optind < argc)
+		return context_usage(ctx, "%s: %s takes no operand",
+				     argv[optind], what);
+	return CONTEXT_GO_ON;
+}
+
 /* What clears a mount away whose daemon is gone. */
 static const char *cure(const struct mount *mount, char *text, size_t cap)
 {

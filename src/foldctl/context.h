@@ -75,6 +75,9 @@ bool context_is_mount(struct context *ctx, const char *word);
  * else the only one. */
 int context_take_mount(struct context *ctx, int argc, char **argv,
 		       const struct mount **ret_mount) MUST_CHECK;
+/* CONTEXT_GO_ON where no operand is left, else an exit code; @what takes none. */
+int context_take_nothing(const struct context *ctx, int argc, char **argv,
+			 const char *what) MUST_CHECK;
 
 /* client_open() and client_ask() that say what failed, as an exit code. */
 int context_open(struct context *ctx, const struct mount *mount,

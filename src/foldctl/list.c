@@ -6,6 +6,7 @@
  * number of hung ones cost the time limit once.
  */
 #include "foldctl/list.h"
+#include "foldctl/asked.h"
 #include "foldctl/table.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
@@ -59,34 +60,6 @@ const struct table_column list_columns[] = {
 	[OPTIONS] = {"OPTIONS", TABLE_TEXT, true, "options of the mount"},
 	{0},
 };
-
-/* One mount that is asked. */
-struct asked {
-	struct client client;
-	int error; /* of asking, negative errno */
-};
-
-static void ask(struct context *ctx, const struct mount *mount,
-		struct asked *asked)
-{
-	asked->error = client_open(&asked->client, mount, ctx->timeout_ms);
-	if (asked->error < 0)
-		return;
-	asked->error = client_send(&asked->client, "stat");
-	if (asked->error < 0)
-		client_close(&asked->client);
-}
-
-static json_t *hear(struct asked *asked)
-{
-	json_t *answer = NULL;
-
-	if (asked->error < 0)
-		return NULL;
-	asked->error = client_receive(&asked->client, &answer);
-	client_close(&asked->client);
-	return answer;
-}
 
 /* Of a daemon that answers: the worst first. */
 static const char *health_of(const json_t *stats)
@@ -154,8 +127,7 @@ static void add_numbers(struct table *t, const json_t *stats)
 static void add_row(struct table *t, const struct mount *mount,
 		    struct asked *asked)
 {
-	json_t *answer = hear(asked);
-	const json_t *stats = json_object_get(answer, "stats");
+	json_t *stats = asked_end(asked);
 	const char *state = state_of(asked->error, stats);
 
 	table_row(t);
@@ -165,9 +137,9 @@ static void add_row(struct table *t, const struct mount *mount,
 	table_text(t, OPTIONS, mount->options);
 	table_text(t, STATE, state);
 	table_color(t, STATE, color_of(state));
-	if (answer)
+	if (stats)
 		add_numbers(t, stats);
-	json_decref(answer);
+	json_decref(stats);
 }
 
 /* Below the table, on standard error, so that it disturbs no reader of it. */
@@ -202,7 +174,7 @@ static int list(struct context *ctx, struct table *t)
 		asked[i].error = -ENODATA;
 	for (unsigned i = 0; i < mounts->n && needs_daemons(t); i++)
 		if (!mounts->list[i].again)
-			ask(ctx, &mounts->list[i], &asked[i]);
+			asked_begin(ctx, &mounts->list[i], &asked[i]);
 	for (unsigned i = 0; i < mounts->n; i++)
 		if (!mounts->list[i].again)
 			add_row(t, &mounts->list[i], &asked[i]);
@@ -220,11 +192,10 @@ int verb_list(struct context *ctx, int argc, char **argv)
 	struct table *t;
 	int code = context_getopt(ctx, argc, argv, &help, &options, NULL);
 
+	if (code == CONTEXT_GO_ON)
+		code = context_take_nothing(ctx, argc, argv, "list");
 	if (code != CONTEXT_GO_ON)
 		return code;
-	if (optind < argc)
-		return context_usage(ctx, "%s: list takes no operand",
-				     argv[optind]);
 	code = context_mounts(ctx);
 	if (code != EXIT_DONE)
 		return code;

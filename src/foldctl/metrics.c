@@ -5,6 +5,7 @@
  * A file is put in place whole, so that its reader never sees half of one. A
  * mount whose daemon does not answer is told as such and spoils nothing else.
  */
+#include "foldctl/asked.h"
 #include "foldctl/families.h"
 #include "foldctl/term.h"
 #include "foldctl/verbs.h"
@@ -20,34 +21,6 @@ struct metrics_options {
 	bool prometheus;
 };
 
-/* All are asked before the first answer is waited for. */
-struct asked {
-	struct client client;
-	int error;
-	bool is_open; /* until the end, for what the daemon said */
-};
-
-static void ask(struct context *ctx, const struct mount *mount,
-		struct asked *asked)
-{
-	asked->error = client_open(&asked->client, mount, ctx->timeout_ms);
-	asked->is_open = asked->error == 0;
-	if (asked->is_open)
-		asked->error = client_send(&asked->client, "stat");
-}
-
-static json_t *hear(struct asked *asked)
-{
-	json_t *answer = NULL, *stats;
-
-	if (asked->error < 0)
-		return NULL;
-	asked->error = client_receive(&asked->client, &answer);
-	stats = json_incref(json_object_get(answer, "stats"));
-	json_decref(answer);
-	return stats;
-}
-
 /* @only: NULL, all. What stands before in the list is not told twice. */
 static unsigned read_mounts(struct context *ctx, const struct mount *only,
 			    struct reading *readings, struct asked *asked)
@@ -61,10 +34,10 @@ static unsigned read_mounts(struct context *ctx, const struct mount *only,
 		if (only ? mount != only : mount->again)
 			continue;
 		readings[n].mount = mount;
-		ask(ctx, mount, &asked[n++]);
+		asked_begin(ctx, mount, &asked[n++]);
 	}
 	for (unsigned i = 0; i < n; i++)
-		readings[i].stats = hear(&asked[i]);
+		readings[i].stats = asked_end(&asked[i]);
 	return n;
 }
 
@@ -171,11 +144,8 @@ static int metrics(struct context *ctx, const struct mount *only,
 	if (only && asked[0].error < 0 && code == EXIT_DONE)
 		code = context_no_answer(only, asked[0].error,
 					 &asked[0].client);
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++)
 		json_decref(readings[i].stats);
-		if (asked[i].is_open)
-			client_close(&asked[i].client);
-	}
 	free(readings);
 	free(asked);
 	return code;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/notify.h"
 #include "base/size.h"
+#include "foldctl/asked.h"
 #include "foldctl/interrupt.h"
 #include "foldctl/loop.h"
 #include "foldctl/swap.h"
@@ -47,23 +48,20 @@ struct off {
 static int ask_daemon(struct off *off, uint64_t *ret_held_bytes)
 {
 	const struct mount *mount = &off->state.mount;
-	struct client client;
-	json_t *answer = NULL;
-	int r = client_open(&client, mount, off->ctx->timeout_ms);
+	struct asked asked;
+	json_t *stats;
+	int r;
 
-	if (r == -ECONNREFUSED || r == -ENOENT) {
+	asked_begin(off->ctx, mount, &asked);
+	stats = asked_end(&asked);
+	if (asked.error == -ECONNREFUSED || asked.error == -ENOENT) {
 		off->is_dead = true;
 		return EXIT_DONE;
 	}
-	if (r == 0) {
-		r = client_ask(&client, "stat", &answer);
-		client_close(&client);
-	}
-	if (r < 0)
-		return context_no_answer(mount, r, &client);
-	*ret_held_bytes = answer_number(json_object_get(answer, "stats"),
-					"mem_used_total");
-	json_decref(answer);
+	if (asked.error < 0)
+		return context_no_answer(mount, asked.error, &asked.client);
+	*ret_held_bytes = answer_number(stats, "mem_used_total");
+	json_decref(stats);
 	r = swap_daemon_get(off->ctx, mount, &off->daemon_fd);
 	return r < 0 && r != -ESRCH ? context_no_answer(mount, r, NULL)
 				    : EXIT_DONE;
@@ -300,11 +298,10 @@ int swap_off(struct context *ctx, int argc, char **argv)
 		if (c != 'f')
 			code = context_option(ctx, c, optarg, &help);
 	}
+	if (code == CONTEXT_GO_ON)
+		code = context_take_nothing(ctx, argc, argv, "swap off");
 	if (code != CONTEXT_GO_ON)
 		return code;
-	if (optind < argc)
-		return context_usage(ctx, "%s: swap off takes no operand",
-				     argv[optind]);
 	if (geteuid() != 0) {
 		say("swap off: only root may do that");
 		return EXIT_FAILED;

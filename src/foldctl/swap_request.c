@@ -132,9 +132,8 @@ int swap_request_parse(struct context *ctx, int argc, char **argv,
 	       (c = getopt_long(argc, argv, "s:m:c:p:o:" CONTEXT_SHORT, longs,
 				NULL)) != -1)
 		code = take(ctx, c, &request);
-	if (code == CONTEXT_GO_ON && optind < argc)
-		code = context_usage(ctx, "%s: swap on takes no operand",
-				     argv[optind]);
+	if (code == CONTEXT_GO_ON)
+		code = context_take_nothing(ctx, argc, argv, "swap on");
 	if (code == CONTEXT_GO_ON && request.mounted && is_for_foldfs(&request))
 		code = context_usage(ctx, "--mounted: what is mounted has its "
 					  "options; only --priority goes with "

@@ -2,6 +2,7 @@
 /*
  * foldctl swap status: what zramctl and swapon --show would tell of it.
  */
+#include "foldctl/asked.h"
 #include "foldctl/loop.h"
 #include "foldctl/swap.h"
 #include "foldctl/table.h"
@@ -131,36 +132,25 @@ static void add_device(struct table *t, const struct swap_state *state)
 		table_number(t, PRIO, (uint64_t)state->swap.priority);
 }
 
-static int ask(struct context *ctx, const struct mount *mount,
-	       json_t **ret_answer)
-{
-	struct client client;
-	int r = client_open(&client, mount, ctx->timeout_ms);
-
-	if (r < 0)
-		return r;
-	r = client_ask(&client, "stat", ret_answer);
-	client_close(&client);
-	return r;
-}
-
 static void add_row(struct context *ctx, struct table *t,
 		    const struct swap_state *state)
 {
-	json_t *answer = NULL;
-	int r = ask(ctx, &state->mount, &answer);
+	struct asked asked;
+	json_t *stats;
 
+	asked_begin(ctx, &state->mount, &asked);
+	stats = asked_end(&asked);
 	table_row(t);
 	if (state->looped)
 		add_device(t, state);
-	table_text(t, STATE, state_of(state, r));
-	table_color(t, STATE, r == 0 && state->on ? "green" : "red");
+	table_text(t, STATE, state_of(state, asked.error));
+	table_color(t, STATE, asked.error == 0 && state->on ? "green" : "red");
 	if (state->mounted)
 		table_text(t, MOUNTPOINT, state->mount.point);
 	table_number(t, ID, state->mount.id);
-	if (answer)
-		add_stats(t, json_object_get(answer, "stats"));
-	json_decref(answer);
+	if (stats)
+		add_stats(t, stats);
+	json_decref(stats);
 }
 
 static int status(struct context *ctx, struct table *t)
@@ -187,11 +177,10 @@ int swap_status(struct context *ctx, int argc, char **argv)
 	struct table *t;
 	int code = context_getopt(ctx, argc, argv, &help, &options, NULL);
 
+	if (code == CONTEXT_GO_ON)
+		code = context_take_nothing(ctx, argc, argv, "swap status");
 	if (code != CONTEXT_GO_ON)
 		return code;
-	if (optind < argc)
-		return context_usage(ctx, "%s: swap status takes no operand",
-				     argv[optind]);
 	t = table_new("swap", columns, &options);
 	if (!t)
 		return EXIT_USAGE;
