@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* foldctl file: what files take, the heaviest first if wanted, and the sum. */
-#include "foldctl/attr.h"
 #include "foldctl/files.h"
 #include "foldctl/table.h"
 #include "foldctl/term.h"
@@ -129,27 +128,6 @@ static int parse(struct context *ctx, int argc, char **argv,
 	return r;
 }
 
-static int add_operand(struct context *ctx, const struct request *req,
-		       struct files *files, const char *path)
-{
-	struct stat st;
-	int r = attr_stat(ctx, path, &st);
-
-	if (r != EXIT_DONE)
-		return r;
-	if (req->recursive && S_ISDIR(st.st_mode))
-		return files_walk(files, path);
-	if (!S_ISREG(st.st_mode)) {
-		say("%s: %s", path,
-		    S_ISDIR(st.st_mode)
-			    ? "a directory; -r shows all files in it"
-			    : "not a regular file");
-		return EXIT_FAILED;
-	}
-	r = files_add(files, path, &st);
-	return r < 0 ? attr_failed(path, r) : EXIT_DONE;
-}
-
 static void show(struct table *table, const struct file_entry *e,
 		 uint64_t files)
 {
@@ -207,7 +185,7 @@ int verb_file(struct context *ctx, int argc, char **argv)
 		return r;
 	files_init(&files, req.total ? 1 : req.top);
 	for (int i = optind; i < argc; i++) {
-		r = add_operand(ctx, &req, &files, argv[i]);
+		r = files_add_operand(ctx, &files, argv[i], req.recursive);
 		if (r != EXIT_DONE && code == EXIT_DONE)
 			code = r;
 	}

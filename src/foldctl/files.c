@@ -289,3 +289,24 @@ int files_walk(struct files *files, const char *path)
 	free(copy);
 	return worst;
 }
+
+int files_add_operand(struct context *ctx, struct files *files,
+		      const char *path, bool recursive)
+{
+	struct stat st;
+	int r = attr_stat(ctx, path, &st);
+
+	if (r != EXIT_DONE)
+		return r;
+	if (recursive && S_ISDIR(st.st_mode))
+		return files_walk(files, path);
+	if (!S_ISREG(st.st_mode)) {
+		say("%s: %s", path,
+		    S_ISDIR(st.st_mode) ? "a directory; -r takes all files "
+					  "in it"
+					: "not a regular file");
+		return EXIT_FAILED;
+	}
+	r = files_add(files, path, &st);
+	return r < 0 ? attr_failed(path, r) : EXIT_DONE;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files that `foldctl file` shows: found by their paths, asked for, summed
+ * The files that a verb is about: found by their paths, asked for, summed
  * up, and put in order.
  */
 #ifndef SRC_FOLDCTL_FILES_H
@@ -41,6 +41,11 @@ int files_add(struct files *files, const char *path,
 /* All regular files below @path that are on its file system, a file with
  * several names once. An exit code; what went wrong was said. */
 int files_walk(struct files *files, const char *path) MUST_CHECK;
+
+/* What the user names: a file, or with @recursive all below a directory. An exit
+ * code; what is wrong was said. */
+int files_add_operand(struct context *ctx, struct files *files,
+		      const char *path, bool recursive) MUST_CHECK;
 
 /* Those that take the most RAM first; beyond the most, away. */
 void files_sort(struct files *files);

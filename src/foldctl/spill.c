@@ -75,27 +75,6 @@ static void value_of(const struct request *req, char value[PAGES_MAX + 8])
 			*c = ' ';
 }
 
-static int find(struct context *ctx, const struct request *req,
-		const char *path, struct files *files)
-{
-	struct stat st;
-	int r = attr_stat(ctx, path, &st);
-
-	if (r != EXIT_DONE)
-		return r;
-	if (req->recursive && S_ISDIR(st.st_mode))
-		return files_walk(files, path);
-	if (S_ISDIR(st.st_mode)) {
-		say("%s: a directory; -r means all files in it", path);
-		return EXIT_FAILED;
-	}
-	r = files_add(files, path, &st);
-	if (r < 0)
-		say("%s: %s", path,
-		    r == -ENODATA ? "not a regular file" : strerror(-r));
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
-}
-
 /* Somebody else's spilling by hand is waited for as long as an answer. */
 static int set_key(const struct context *ctx, const char *path,
 		   const char *value)
@@ -208,7 +187,7 @@ static int run(struct context *ctx, int argc, char **argv, bool out)
 		return r;
 	files_init(&files, 0);
 	for (int i = optind; i < argc; i++) {
-		r = find(ctx, &req, argv[i], &files);
+		r = files_add_operand(ctx, &files, argv[i], req.recursive);
 		if (code == EXIT_DONE)
 			code = r;
 	}
