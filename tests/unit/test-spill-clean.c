@@ -4,9 +4,8 @@
  * for pages.
  */
 #include "backing/io.h"
-#include "lib/content.h"
-#include "lib/store_rig.h"
 #include "lib/unit.h"
+#include "lib/world.h"
 #include "store/state.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -16,53 +15,36 @@
 #define PAGES 1100u
 #define BYTES (PAGES * (size_t)PAGE_BYTES)
 
-struct world {
-	struct store_rig rig;
-	struct content random;
-	unsigned char *model, *buf;
-};
-
-static struct world *world_new(uint64_t spill_bytes)
+static void make_page(struct content *random, unsigned page UNUSED,
+		      unsigned char *bytes)
 {
-	struct store_rig_options options = {
-		.pool_kind = RIG_SPAN,
-		.spill = true,
-		.spill_bytes = spill_bytes,
-	};
-	struct world *w = calloc(1, sizeof(*w));
+	content_make(random, CONTENT_RANDOM, bytes, PAGE_BYTES);
+}
 
-	store_rig_up(&w->rig, &options);
-	w->random.state = 7;
-	w->model = malloc(BYTES);
-	w->buf = malloc(BYTES);
-	content_make(&w->random, CONTENT_RANDOM, w->model, BYTES);
-	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
+static struct world *capped(uint64_t spill_bytes)
+{
+	struct world *w = world_new(PAGES, 7, make_page, spill_bytes);
+
 	store_set_promote(w->rig.store, 0);
 	return w;
 }
 
 static int up(void **state)
 {
-	*state = world_new(0);
+	*state = capped(0);
 	return 0;
 }
 
 static int up_with_a_cap(void **state)
 {
-	*state = world_new(2 * BACKING_SEGMENT_BYTES);
+	*state = capped(2 * BACKING_SEGMENT_BYTES);
 	return 0;
 }
 
 static int down(void **state)
 {
-	struct world *w = *state;
-
 	io_set_faults(NULL);
-	store_rig_check(&w->rig);
-	store_rig_down(&w->rig);
-	free(w->model);
-	free(w->buf);
-	free(w);
+	world_free(*state);
 	return 0;
 }
 

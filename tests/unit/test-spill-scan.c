@@ -3,9 +3,8 @@
  * cannot be. */
 #include "backing/extent.h"
 #include "backing/io.h"
-#include "lib/content.h"
-#include "lib/store_rig.h"
 #include "lib/unit.h"
+#include "lib/world.h"
 #include "store/state.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -15,57 +14,34 @@
 #define PAGES 1500u
 #define BYTES (PAGES * (size_t)PAGE_BYTES)
 
-struct world {
-	struct store_rig rig;
-	struct content random;
-	unsigned char *model, *buf;
-};
-
 #define BAD_MOST 8u
 static struct {
 	unsigned n;
 	uint64_t at[BAD_MOST]; /* bytes of the file */
 } bad;
 
+static void make_page(struct content *random, unsigned page,
+		      unsigned char *bytes)
+{
+	content_make(random, page % 3 ? CONTENT_RANDOM : CONTENT_TEXT, bytes,
+		     PAGE_BYTES);
+}
+
 static int up(void **state)
 {
-	struct store_rig_options options = {.pool_kind = RIG_SPAN,
-					    .spill = true};
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w = world_new(PAGES, 11, make_page, 0);
 
-	store_rig_up(&w->rig, &options);
-	w->random.state = 11;
 	bad.n = 0;
-	w->model = malloc(BYTES);
-	w->buf = malloc(BYTES);
-	for (unsigned i = 0; i < PAGES; i++)
-		content_make(&w->random, i % 3 ? CONTENT_RANDOM : CONTENT_TEXT,
-			     w->model + i * PAGE_BYTES, PAGE_BYTES);
-	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
-	store_set_promote(w->rig.store, false);
+	store_set_promote(w->rig.store, 0);
 	*state = w;
 	return 0;
 }
 
 static int down(void **state)
 {
-	struct world *w = *state;
-
 	io_set_faults(NULL);
-	store_rig_check(&w->rig);
-	store_rig_down(&w->rig);
-	free(w->model);
-	free(w->buf);
-	free(w);
+	world_free(*state);
 	return 0;
-}
-
-static struct store_stats stats_of(struct world *w)
-{
-	struct store_stats stats;
-
-	store_stats(w->rig.store, &stats);
-	return stats;
 }
 
 /* In several sweeps: the file's order is not that of the disk. */
@@ -155,7 +131,7 @@ static void test_neighbours_come_in_one_go(void **state)
 	scanned = scan(w, SPILL_SCAN_FETCH);
 	assert_int_equal(scanned.pages, PAGES);
 	assert_int_equal(scanned.unreadable, 0);
-	assert_int_equal(stats_of(w).spilled_pages, 0);
+	assert_int_equal(world_stats(w).spilled_pages, 0);
 	backing_stats(w->rig.backing, &stats);
 	assert_true(stats.reads - reads < PAGES / 20);
 	assert_int_equal(stats.extents, 0);
@@ -212,7 +188,7 @@ static void test_reading_changes_nothing(void **state)
 		assert_int_equal(told[0] + told[1], 703);
 	}
 	assert_int_equal(store_rig_word(&w->rig, 0, 700), word);
-	assert_int_equal(stats_of(w).lost_pages, 0);
+	assert_int_equal(world_stats(w).lost_pages, 0);
 	bad.n = 0;
 	assert_intact(w, 0, PAGES);
 }
@@ -228,7 +204,7 @@ static void test_the_others_come(void **state)
 	scanned = scan(w, SPILL_SCAN_FETCH);
 	assert_int_equal(scanned.pages, PAGES - 1);
 	assert_int_equal(scanned.unreadable, 1);
-	assert_int_equal(stats_of(w).spilled_pages, 1);
+	assert_int_equal(world_stats(w).spilled_pages, 1);
 	assert_int_equal(store_fetch_body(w->rig.store,
 					  store_rig_file(&w->rig, 0), 0,
 					  UINT64_MAX, &pages),
@@ -250,7 +226,7 @@ static void test_given_up(void **state)
 	damage(w, 21);
 	damage(w, 1200);
 	assert_int_equal(scan(w, SPILL_SCAN_GIVE_UP).unreadable, 3);
-	assert_int_equal(stats_of(w).lost_pages, 3);
+	assert_int_equal(world_stats(w).lost_pages, 3);
 	assert_int_equal(store_pages_held(w->rig.store), held - 3);
 	/* The disk may be well again: what is given up stays so. */
 	bad.n = 0;
@@ -258,7 +234,7 @@ static void test_given_up(void **state)
 	backing_stats(w->rig.backing, &stats);
 	assert_int_equal(stats.extents, 0);
 	assert_int_equal(store_rig_attach(&w->rig), 0);
-	assert_int_equal(stats_of(w).lost_pages, 3);
+	assert_int_equal(world_stats(w).lost_pages, 3);
 	for (unsigned page = 20; page < 22; page++)
 		assert_int_equal(store_rig_read(&w->rig, 0,
 						page * (uint64_t)PAGE_BYTES,
@@ -269,13 +245,13 @@ static void test_given_up(void **state)
 	assert_intact(w, 1201, PAGES);
 	store_rig_write(&w->rig, 0, 20 * PAGE_BYTES, w->model + 20 * PAGE_BYTES,
 			2 * PAGE_BYTES);
-	assert_int_equal(stats_of(w).lost_pages, 1);
+	assert_int_equal(world_stats(w).lost_pages, 1);
 	assert_intact(w, 0, 1200);
 	assert_int_equal(store_punch(w->rig.store, w->rig.stream,
 				     store_rig_file(&w->rig, 0),
 				     1200 * (uint64_t)PAGE_BYTES, PAGE_BYTES),
 			 0);
-	assert_int_equal(stats_of(w).lost_pages, 0);
+	assert_int_equal(world_stats(w).lost_pages, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)

@@ -3,9 +3,8 @@
  * Pages that go to disk and come back: what is chosen, what reads as before,
  * what every operation makes of them, and what all of it counts as.
  */
-#include "lib/content.h"
-#include "lib/store_rig.h"
 #include "lib/unit.h"
+#include "lib/world.h"
 #include "store/state.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -17,57 +16,26 @@
 /* Of these, in turn: three that compress, one raw, one of a word. */
 #define KINDS 5u
 
-struct world {
-	struct store_rig rig;
-	struct content random;
-	unsigned char *model, *buf;
-};
-
-static void make_page(struct world *w, unsigned page)
+static void make_page(struct content *random, unsigned page,
+		      unsigned char *bytes)
 {
 	static const enum content_kind kinds[KINDS] = {
 		CONTENT_TEXT, CONTENT_MIXED, CONTENT_RANDOM, CONTENT_TEXT,
 		CONTENT_FILL_SMALL};
 
-	content_make(&w->random, kinds[page % KINDS],
-		     w->model + page * PAGE_BYTES, PAGE_BYTES);
+	content_make(random, kinds[page % KINDS], bytes, PAGE_BYTES);
 }
 
 static int up(void **state)
 {
-	struct store_rig_options options = {.pool_kind = RIG_SPAN,
-					    .spill = true};
-	struct world *w = calloc(1, sizeof(*w));
-
-	store_rig_up(&w->rig, &options);
-	w->random.state = 7;
-	w->model = malloc(BYTES);
-	w->buf = malloc(BYTES);
-	for (unsigned i = 0; i < PAGES; i++)
-		make_page(w, i);
-	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
-	*state = w;
+	*state = world_new(PAGES, 7, make_page, 0);
 	return 0;
 }
 
 static int down(void **state)
 {
-	struct world *w = *state;
-
-	store_rig_check(&w->rig);
-	store_rig_down(&w->rig);
-	free(w->model);
-	free(w->buf);
-	free(w);
+	world_free(*state);
 	return 0;
-}
-
-static struct store_stats stats_of(struct world *w)
-{
-	struct store_stats stats;
-
-	store_stats(w->rig.store, &stats);
-	return stats;
 }
 
 static uint64_t pool_objects(struct world *w)
@@ -110,12 +78,12 @@ static void assert_reads(struct world *w, size_t n)
 static void test_round_trip(void **state)
 {
 	struct world *w = *state;
-	struct store_stats before = stats_of(w), after;
+	struct store_stats before = world_stats(w), after;
 	struct backing_stats backing;
 	struct store_file_info info;
 
 	spill_all(w);
-	after = stats_of(w);
+	after = world_stats(w);
 	assert_int_equal(after.pages_stored, PAGES);
 	assert_int_equal(after.same_pages, PAGES / KINDS);
 	assert_int_equal(after.spilled_pages, PAGES - PAGES / KINDS);
@@ -127,7 +95,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(info.spilled_pages, after.spilled_pages);
 	assert_int_equal(info.spilled_bytes, after.spilled_bytes);
 	assert_reads(w, BYTES);
-	assert_int_equal(stats_of(w).spill_reads, after.spilled_pages);
+	assert_int_equal(world_stats(w).spill_reads, after.spilled_pages);
 	/* Neighbours in one go. */
 	backing_stats(w->rig.backing, &backing);
 	assert_true(backing.reads < after.spilled_pages / 8);
@@ -163,7 +131,7 @@ static void test_ages(void **state)
 	struct world *w = *state;
 	struct store_ages ages;
 	uint64_t raw_bytes = PAGES / KINDS * (uint64_t)PAGE_BYTES;
-	uint64_t bytes = stats_of(w).compr_data_bytes - raw_bytes;
+	uint64_t bytes = world_stats(w).compr_data_bytes - raw_bytes;
 
 	for (unsigned i = 1; i < 20; i++) {
 		unsigned age = i < 15 ? i : 15;
@@ -207,7 +175,7 @@ static void test_raw_and_others_apart(void **state)
 
 	pick.min_age = SPILL_NONE;
 	assert_int_equal(spill(w, &pick).pages, PAGES / KINDS);
-	assert_int_equal(stats_of(w).huge_pages, 0);
+	assert_int_equal(world_stats(w).huge_pages, 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(is_spilled(w, i), i % KINDS == 2);
 	pick.min_age = 0;
@@ -241,7 +209,7 @@ static void test_a_budget_is_never_passed(void **state)
 	result = spill(w, &pick);
 	assert_true(result.bytes <= 50000 && result.bytes > 40000);
 	assert_int_equal(result.err, 0);
-	assert_int_equal(stats_of(w).spilled_pages, result.pages);
+	assert_int_equal(world_stats(w).spilled_pages, result.pages);
 }
 
 static void test_one_sweep_at_a_time(void **state)
@@ -309,16 +277,16 @@ static void test_the_second_read_promotes(void **state)
 
 	spill_all(w);
 	assert_reads(w, BYTES);
-	assert_int_equal(stats_of(w).brought_back_pages, 0);
+	assert_int_equal(world_stats(w).brought_back_pages, 0);
 	for (unsigned i = 0; i < 4; i++) {
 		read_one(w, i);
 		assert_false(is_spilled(w, i));
 		store_rig_check(&w->rig);
 		read_one(w, i);
 	}
-	assert_int_equal(stats_of(w).brought_back_pages, 4);
-	assert_int_equal(stats_of(w).huge_pages, 1);
-	assert_int_equal(stats_of(w).spill_reads, PAGES * 4 / KINDS + 4);
+	assert_int_equal(world_stats(w).brought_back_pages, 4);
+	assert_int_equal(world_stats(w).huge_pages, 1);
+	assert_int_equal(world_stats(w).spill_reads, PAGES * 4 / KINDS + 4);
 }
 
 static void test_two_scans_apart_do_not(void **state)
@@ -352,10 +320,10 @@ static void test_no_promotion(void **state)
 						 BUDGET_RESERVE_BYTES +
 						 64 * KIB);
 	assert_reads(w, BYTES);
-	assert_int_equal(stats_of(w).brought_back_pages, 0);
+	assert_int_equal(world_stats(w).brought_back_pages, 0);
 	budget_set_limit(&w->rig.budget, limit);
 	assert_reads(w, BYTES);
-	assert_int_equal(stats_of(w).spilled_pages, 0);
+	assert_int_equal(world_stats(w).spilled_pages, 0);
 }
 
 static void test_fetch(void **state)
@@ -370,7 +338,7 @@ static void test_fetch(void **state)
 	assert_int_equal(
 		store_fetch_body(w->rig.store, file, 0, UINT64_MAX, &pages), 0);
 	assert_int_equal(pages, PAGES * 4 / KINDS - 3);
-	assert_int_equal(stats_of(w).spilled_pages, 0);
+	assert_int_equal(world_stats(w).spilled_pages, 0);
 	store_rig_check(&w->rig);
 	assert_reads(w, BYTES);
 	assert_int_equal(backing_close(w->rig.backing), 0);
@@ -388,8 +356,9 @@ static void test_fetch_without_room(void **state)
 	assert_int_equal(
 		store_fetch_body(w->rig.store, file, 0, UINT64_MAX, &pages),
 		-ENOSPC);
-	assert_int_equal(stats_of(w).spilled_pages + pages, PAGES * 4 / KINDS);
-	assert_true(stats_of(w).spilled_pages > 0);
+	assert_int_equal(world_stats(w).spilled_pages + pages,
+			 PAGES * 4 / KINDS);
+	assert_true(world_stats(w).spilled_pages > 0);
 	store_rig_check(&w->rig);
 	assert_reads(w, BYTES);
 	budget_set_limit(&w->rig.budget, limit);
@@ -411,7 +380,7 @@ static void test_partial_writes(void **state)
 		store_rig_write(&w->rig, 0, at, w->model + at, 96);
 	}
 	store_rig_check(&w->rig);
-	assert_int_equal(stats_of(w).spilled_pages, 0);
+	assert_int_equal(world_stats(w).spilled_pages, 0);
 	assert_reads(w, BYTES);
 }
 
@@ -443,12 +412,12 @@ static void test_whole_writes_read_nothing(void **state)
 	uint64_t reads;
 
 	spill_all(w);
-	reads = stats_of(w).spill_reads;
+	reads = world_stats(w).spill_reads;
 	for (unsigned i = 0; i < PAGES; i++)
-		make_page(w, i);
+		make_page(&w->random, i, w->model + i * PAGE_BYTES);
 	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
-	assert_int_equal(stats_of(w).spill_reads, reads);
-	assert_int_equal(stats_of(w).spilled_pages, 0);
+	assert_int_equal(world_stats(w).spill_reads, reads);
+	assert_int_equal(world_stats(w).spilled_pages, 0);
 	store_rig_check(&w->rig);
 	assert_reads(w, BYTES);
 }
@@ -502,11 +471,11 @@ static void test_attach(void **state)
 
 	pick.end_page = 100;
 	spill(w, &pick);
-	before = stats_of(w);
+	before = world_stats(w);
 	/* A claim of the life that ended. */
 	atomic_fetch_or(&store_rig_slot(&w->rig, 0, 150)[0], ENTRY_MARK);
 	assert_int_equal(store_rig_attach(&w->rig), 0);
-	after = stats_of(w);
+	after = world_stats(w);
 	assert_int_equal(after.spilled_pages, before.spilled_pages);
 	assert_int_equal(after.spilled_bytes, before.spilled_bytes);
 	assert_int_equal(after.compr_data_bytes, before.compr_data_bytes);
@@ -557,7 +526,7 @@ static void test_sets_live_as_long_as_their_extents(void **state)
 	assert_reads(w, BYTES);
 	assert_reads(w, BYTES);
 	/* All came back: now the set is held by what is in RAM. */
-	assert_int_equal(stats_of(w).spilled_pages, 0);
+	assert_int_equal(world_stats(w).spilled_pages, 0);
 	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
 	store_rig_use(&w->rig, "zstd:1");
 	assert_false(sets_is_live(w->rig.sets, set));

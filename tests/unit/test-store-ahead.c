@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reads whose pages somebody else brings from the disk. */
 #include "base/heap.h"
-#include "lib/content.h"
-#include "lib/store_rig.h"
 #include "lib/unit.h"
+#include "lib/world.h"
 #include "store/state.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -13,53 +12,28 @@
 #define PAGES 200u
 #define BYTES (PAGES * (size_t)PAGE_BYTES)
 
-struct world {
-	struct store_rig rig;
-	struct content random;
-	unsigned char *model, *buf;
-	struct backing_blocks blocks[PAGES];
-	struct store_ahead ahead;
-};
+/* What somebody else reads, and has read. */
+static struct backing_blocks blocks[PAGES];
+static struct store_ahead ahead = {.blocks = blocks};
+
+static void make_page(struct content *random, unsigned page UNUSED,
+		      unsigned char *bytes)
+{
+	content_make(random, CONTENT_TEXT, bytes, PAGE_BYTES);
+}
 
 static int up(void **state)
 {
-	struct store_rig_options options = {.pool_kind = RIG_SPAN,
-					    .spill = true};
-	struct world *w = calloc(1, sizeof(*w));
-
-	store_rig_up(&w->rig, &options);
-	w->random.state = 11;
-	w->model = malloc(BYTES);
-	w->buf = malloc(BYTES);
-	for (unsigned i = 0; i < PAGES; i++)
-		content_make(&w->random, CONTENT_TEXT,
-			     w->model + i * PAGE_BYTES, PAGE_BYTES);
-	store_rig_write(&w->rig, 0, 0, w->model, BYTES);
-	w->ahead.blocks = w->blocks;
-	*state = w;
+	*state = world_new(PAGES, 11, make_page, 0);
 	return 0;
 }
 
 static int down(void **state)
 {
-	struct world *w = *state;
-
-	for (unsigned i = 0; i < w->ahead.n; i++)
-		heap_free(w->blocks[i].bytes);
-	store_rig_check(&w->rig);
-	store_rig_down(&w->rig);
-	free(w->model);
-	free(w->buf);
-	free(w);
+	while (ahead.n)
+		heap_free(blocks[--ahead.n].bytes);
+	world_free(*state);
 	return 0;
-}
-
-static struct store_stats stats_of(struct world *w)
-{
-	struct store_stats stats;
-
-	store_stats(w->rig.store, &stats);
-	return stats;
 }
 
 static uint64_t disk_reads(struct world *w)
@@ -84,22 +58,22 @@ static void spill(struct world *w, unsigned from, unsigned to)
 static unsigned plan(struct world *w, uint64_t offset, size_t n, unsigned most)
 {
 	return store_plan_read(w->rig.store, store_rig_file(&w->rig, 0), offset,
-			       n, w->blocks, most);
+			       n, blocks, most);
 }
 
 /* Have all that was planned read. */
 static void read_ahead(struct world *w, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct backing_blocks *blocks = &w->blocks[i];
+		struct backing_blocks *block = &blocks[i];
 
-		blocks->bytes = heap_aligned(PAGE_BYTES, blocks->n_bytes);
+		block->bytes = heap_aligned(PAGE_BYTES, block->n_bytes);
 		assert_int_equal(
-			backing_read_blocks(w->rig.backing, blocks->offset,
-					    blocks->bytes, blocks->n_bytes),
+			backing_read_blocks(w->rig.backing, block->offset,
+					    block->bytes, block->n_bytes),
 			0);
 	}
-	w->ahead.n = n;
+	ahead.n = n;
 }
 
 static void assert_reads(struct world *w, uint64_t offset, size_t n)
@@ -108,7 +82,7 @@ static void assert_reads(struct world *w, uint64_t offset, size_t n)
 
 	assert_int_equal(store_read_ahead(w->rig.store, w->rig.stream,
 					  store_rig_file(&w->rig, 0), offset,
-					  w->buf, n, &w->ahead, &done),
+					  w->buf, n, &ahead, &done),
 			 0);
 	assert_int_equal(done, n);
 	assert_memory_equal(w->buf, w->model + offset, n);
@@ -142,8 +116,8 @@ static void test_all_is_found(void **state)
 	before = disk_reads(w);
 	assert_reads(w, 5000, BYTES - 10000);
 	assert_int_equal(disk_reads(w), before);
-	assert_int_equal(stats_of(w).spill_reads, 187);
-	assert_int_equal(stats_of(w).read_errors, 0);
+	assert_int_equal(world_stats(w).spill_reads, 187);
+	assert_int_equal(world_stats(w).read_errors, 0);
 }
 
 /* Planned in too little room, or not read: it is read by itself. */
@@ -157,9 +131,9 @@ static void test_what_is_missing_is_read(void **state)
 	n = plan(w, 0, BYTES, 1);
 	assert_int_equal(n, 1);
 	read_ahead(w, n);
-	w->blocks[0].n_bytes -= PAGE_BYTES;
+	blocks[0].n_bytes -= PAGE_BYTES;
 	assert_reads(w, 0, BYTES);
-	assert_int_equal(stats_of(w).read_errors, 0);
+	assert_int_equal(world_stats(w).read_errors, 0);
 }
 
 /* To plan is not to read: a page comes back when it has been read twice. */
@@ -172,9 +146,9 @@ static void test_planning_touches_nothing(void **state)
 		assert_int_equal(plan(w, 0, PAGE_BYTES, PAGES), 1);
 	read_ahead(w, 1);
 	assert_reads(w, 0, PAGE_BYTES);
-	assert_int_equal(stats_of(w).brought_back_pages, 0);
+	assert_int_equal(world_stats(w).brought_back_pages, 0);
 	assert_reads(w, 0, PAGE_BYTES);
-	assert_int_equal(stats_of(w).brought_back_pages, 1);
+	assert_int_equal(world_stats(w).brought_back_pages, 1);
 }
 
 /* Between planning and reading: written, written and gone out again, cut. */
@@ -198,7 +172,7 @@ static void test_pages_change_meanwhile(void **state)
 				     PAGE_BYTES),
 			 0);
 	assert_reads(w, 0, 40 * PAGE_BYTES);
-	assert_int_equal(stats_of(w).read_errors, 0);
+	assert_int_equal(world_stats(w).read_errors, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
