@@ -4,6 +4,7 @@
 #include "base/page.h"
 #include "codec/stream.h"
 #include "pool/span.h"
+#include "tree/inside.h"
 #include "unit.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -249,4 +250,62 @@ void rig_check(struct tree_rig *rig)
 		fail_msg("tree_check: %s",
 			 faults.found ? faults.text[0] : strerror(-r));
 	assert_int_equal(pool_check(rig->pool), 0);
+}
+
+struct stat rig_set_mode(struct tree_rig *rig, uint64_t node, mode_t mode)
+{
+	struct stat attr = {.st_mode = mode};
+	struct stat st;
+
+	assert_int_equal(tree_setattr(rig->tree, &rig->who, node, TREE_SET_MODE,
+				      &attr, &st),
+			 0);
+	return st;
+}
+
+void rig_age(struct tree_rig *rig, uint64_t node)
+{
+	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
+
+	atomic_store(&inode->atime, 1000);
+	atomic_store(&inode->mtime, 1000);
+	atomic_store(&inode->ctime, 1000);
+}
+
+const char *rig_moved(struct tree_rig *rig, uint64_t node)
+{
+	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
+	static char text[4];
+	char *at = text;
+
+	if (atomic_load(&inode->atime) != 1000)
+		*at++ = 'a';
+	if (atomic_load(&inode->mtime) != 1000)
+		*at++ = 'm';
+	if (atomic_load(&inode->ctime) != 1000)
+		*at++ = 'c';
+	*at = '\0';
+	rig_age(rig, node);
+	return text;
+}
+
+/* --- cmocka's --- */
+
+int tree_rig_setup(void **state)
+{
+	static struct tree_rig rig;
+
+	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
+	*state = &rig;
+	return 0;
+}
+
+int tree_rig_teardown(void **state)
+{
+	struct tree_rig *rig = *state;
+
+	rig_check(rig);
+	tree_rig_free(rig);
+	assert_int_equal(budget_used(&rig->budget), 0);
+	return 0;
 }

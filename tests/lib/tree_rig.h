@@ -57,7 +57,17 @@ uint64_t rig_make(struct tree_rig *rig, uint64_t parent, const char *name,
 uint64_t rig_find(struct tree_rig *rig, uint64_t parent, const char *name);
 struct stat rig_stat(struct tree_rig *rig, uint64_t node);
 void rig_write(struct tree_rig *rig, uint64_t node, const void *data, size_t n);
+/* Attributes after the change. */
+struct stat rig_set_mode(struct tree_rig *rig, uint64_t node, mode_t mode);
+/* Make all times old; which have moved since, as letters of "amc", and again. */
+void rig_age(struct tree_rig *rig, uint64_t node);
+const char *rig_moved(struct tree_rig *rig, uint64_t node);
 /* tree_check() says all is well. */
 void rig_check(struct tree_rig *rig);
+
+/* For cmocka, one at a time: a rig of 256 MiB in @state; and its end, when all
+ * must be well and nothing of the budget be in use. */
+int tree_rig_setup(void **state);
+int tree_rig_teardown(void **state);
 
 #endif

@@ -6,62 +6,6 @@
 #include "tree_rig.h"
 #include "unit.h"
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct tree_rig *rig = *state;
-
-	rig_check(rig);
-	tree_rig_free(rig);
-	return 0;
-}
-
-static struct stat set_mode(struct tree_rig *rig, uint64_t node, mode_t mode)
-{
-	struct stat attr = {.st_mode = mode};
-	struct stat st;
-
-	assert_int_equal(tree_setattr(rig->tree, &rig->who, node, TREE_SET_MODE,
-				      &attr, &st),
-			 0);
-	return st;
-}
-
-static void age(struct tree_rig *rig, uint64_t node)
-{
-	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
-
-	atomic_store(&inode->atime, 1000);
-	atomic_store(&inode->mtime, 1000);
-	atomic_store(&inode->ctime, 1000);
-}
-
-/* Which times moved since age(), as "amc" letters. */
-static const char *moved(struct tree_rig *rig, uint64_t node)
-{
-	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
-	static char text[4];
-	char *at = text;
-
-	if (atomic_load(&inode->atime) != 1000)
-		*at++ = 'a';
-	if (atomic_load(&inode->mtime) != 1000)
-		*at++ = 'm';
-	if (atomic_load(&inode->ctime) != 1000)
-		*at++ = 'c';
-	*at = '\0';
-	age(rig, node);
-	return text;
-}
-
 static void test_times_of_setattr(void **state)
 {
 	struct tree_rig *rig = *state;
@@ -70,39 +14,39 @@ static void test_times_of_setattr(void **state)
 		.st_atim = {-5, 7}, .st_mtim = {1LL << 40, 0}, .st_size = 4};
 	struct stat st;
 
-	age(rig, f);
-	set_mode(rig, f, 0600);
-	assert_string_equal(moved(rig, f), "c");
+	rig_age(rig, f);
+	rig_set_mode(rig, f, 0600);
+	assert_string_equal(rig_moved(rig, f), "c");
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f, TREE_SET_ATIME,
 				      &attr, &st),
 			 0);
 	assert_int_equal(st.st_atim.tv_sec, -5);
 	assert_int_equal(st.st_atim.tv_nsec, 7);
-	assert_string_equal(moved(rig, f), "ac");
+	assert_string_equal(rig_moved(rig, f), "ac");
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f, TREE_SET_MTIME,
 				      &attr, &st),
 			 0);
 	/* Beyond 64 bits of nanoseconds: cut, not wrapped. */
 	assert_true(st.st_mtim.tv_sec > 9000000000LL);
-	assert_string_equal(moved(rig, f), "mc");
+	assert_string_equal(rig_moved(rig, f), "mc");
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f, TREE_SET_SIZE,
 				      &attr, &st),
 			 0);
 	assert_int_equal(st.st_size, 4);
-	assert_string_equal(moved(rig, f), "mc");
+	assert_string_equal(rig_moved(rig, f), "mc");
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f, TREE_SET_SIZE,
 				      &attr, &st),
 			 0);
-	assert_string_equal(moved(rig, f), "c");
+	assert_string_equal(rig_moved(rig, f), "c");
 	attr.st_ctim.tv_sec = 50;
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f, TREE_SET_CTIME,
 				      &attr, &st),
 			 0);
 	assert_int_equal(st.st_ctim.tv_sec, 50);
-	age(rig, f);
+	rig_age(rig, f);
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f, 0, &attr, &st),
 			 0);
-	assert_string_equal(moved(rig, f), "");
+	assert_string_equal(rig_moved(rig, f), "");
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, TREE_ROOT,
 				      TREE_SET_SIZE, &attr, &st),
 			 -EISDIR);
@@ -115,22 +59,22 @@ static void test_times_of_names(void **state)
 	struct tree_entry entry;
 	uint64_t f;
 
-	age(rig, d);
+	rig_age(rig, d);
 	f = rig_make(rig, d, "f", S_IFREG | 0644);
-	assert_string_equal(moved(rig, d), "mc");
-	age(rig, f);
+	assert_string_equal(rig_moved(rig, d), "mc");
+	rig_age(rig, f);
 	assert_int_equal(tree_link(rig->tree, &rig->who, f, d, "g", &entry), 0);
-	assert_string_equal(moved(rig, d), "mc");
-	assert_string_equal(moved(rig, f), "c");
+	assert_string_equal(rig_moved(rig, d), "mc");
+	assert_string_equal(rig_moved(rig, f), "c");
 	assert_int_equal(tree_unlink(rig->tree, &rig->who, d, "g"), 0);
-	assert_string_equal(moved(rig, d), "mc");
-	assert_string_equal(moved(rig, f), "c");
+	assert_string_equal(rig_moved(rig, d), "mc");
+	assert_string_equal(rig_moved(rig, f), "c");
 	rig_find(rig, d, "f");
-	assert_string_equal(moved(rig, d), "");
+	assert_string_equal(rig_moved(rig, d), "");
 	rig_make(rig, d, "e", S_IFDIR | 0755);
-	moved(rig, d);
+	rig_moved(rig, d);
 	assert_int_equal(tree_rmdir(rig->tree, &rig->who, d, "e"), 0);
-	assert_string_equal(moved(rig, d), "mc");
+	assert_string_equal(rig_moved(rig, d), "mc");
 }
 
 /* Relatime: after a change once, then once a day. */
@@ -141,9 +85,9 @@ static void test_relatime(void **state)
 	struct inode_record *inode = inode_at(rig->tree, node_ix(f));
 	int64_t now = inode_now();
 
-	age(rig, f);
+	rig_age(rig, f);
 	tree_did_read(rig->tree, f);
-	assert_string_equal(moved(rig, f), "a");
+	assert_string_equal(rig_moved(rig, f), "a");
 	atomic_store(&inode->atime, now - 3600 * (int64_t)NS_PER_S);
 	tree_did_read(rig->tree, f);
 	assert_int_equal(atomic_load(&inode->atime),
@@ -159,7 +103,7 @@ static void test_set_ids(void **state)
 	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
 	struct tree_caller user = rig->who;
 	struct stat attr = {.st_uid = 7, .st_gid = 8, .st_size = 9};
-	struct stat st = set_mode(rig, f, 06755);
+	struct stat st = rig_set_mode(rig, f, 06755);
 
 	user.privileged = false;
 	assert_int_equal(st.st_mode & 07777, 06755);
@@ -168,24 +112,24 @@ static void test_set_ids(void **state)
 	tree_wrote(rig->tree, &user, f);
 	assert_int_equal(rig_stat(rig, f).st_mode & 07777, 0755);
 	/* Set-gid without group execution is for locking and stays. */
-	set_mode(rig, f, 06745);
+	rig_set_mode(rig, f, 06745);
 	tree_wrote(rig->tree, &user, f);
 	assert_int_equal(rig_stat(rig, f).st_mode & 07777, 02745);
 	/* A change of owner takes them from root too. */
-	set_mode(rig, f, 06755);
+	rig_set_mode(rig, f, 06755);
 	assert_int_equal(tree_setattr(rig->tree, &rig->who, f,
 				      TREE_SET_UID | TREE_SET_GID, &attr, &st),
 			 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
 	assert_int_equal(st.st_uid, 7);
 	assert_int_equal(st.st_gid, 8);
-	set_mode(rig, f, 06755);
+	rig_set_mode(rig, f, 06755);
 	assert_int_equal(
 		tree_setattr(rig->tree, &user, f, TREE_SET_SIZE, &attr, &st),
 		0);
 	assert_int_equal(st.st_mode & 07777, 0755);
 	/* But not from directories. */
-	set_mode(rig, TREE_ROOT, 02755);
+	rig_set_mode(rig, TREE_ROOT, 02755);
 	assert_int_equal(tree_setattr(rig->tree, &user, TREE_ROOT, TREE_SET_GID,
 				      &attr, &st),
 			 0);
@@ -203,7 +147,7 @@ static void test_set_gid_directory(void **state)
 	assert_int_equal(
 		tree_setattr(rig->tree, &rig->who, d, TREE_SET_GID, &attr, &st),
 		0);
-	set_mode(rig, d, 02775);
+	rig_set_mode(rig, d, 02775);
 	node = rig_make(rig, d, "f", S_IFREG | 0644);
 	st = rig_stat(rig, node);
 	assert_int_equal(st.st_gid, 42);
@@ -228,7 +172,8 @@ static void test_sizes_and_blocks(void **state)
 	assert_int_equal(rig_stat(rig, TREE_ROOT).st_size, 60);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
 int main(void)
 {

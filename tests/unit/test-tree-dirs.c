@@ -21,24 +21,6 @@ struct listing {
 
 static struct listing list;
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct tree_rig *rig = *state;
-
-	rig_check(rig);
-	tree_rig_free(rig);
-	return 0;
-}
-
 static bool collect(void *arg UNUSED, const char *name, uint64_t cookie,
 		    const struct tree_entry *entry)
 {
@@ -364,7 +346,8 @@ static void test_order_survives_attach(void **state)
 	assert_int_equal(read_some(rig, TREE_ROOT, 10), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
 int main(void)
 {

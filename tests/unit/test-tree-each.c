@@ -8,23 +8,12 @@
 #include "unit.h"
 #include <stdio.h>
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	struct tree_rig *rig = *state;
 
-	rig_check(rig);
 	assert_int_equal(store_pages_held(rig->store), 0);
-	tree_rig_free(rig);
-	return 0;
+	return tree_rig_teardown(state);
 }
 
 struct walk {
@@ -257,7 +246,8 @@ static void test_one_file_by_its_number(void **state)
 	assert_int_equal(store_pages_held(rig->store), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, teardown)
 
 int main(void)
 {

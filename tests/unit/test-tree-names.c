@@ -6,25 +6,6 @@
 #include "unit.h"
 #include <stdio.h>
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct tree_rig *rig = *state;
-
-	rig_check(rig);
-	tree_rig_free(rig);
-	assert_int_equal(budget_used(&rig->budget), 0);
-	return 0;
-}
-
 static void test_make_find_remove(void **state)
 {
 	struct tree_rig *rig = *state;
@@ -325,7 +306,8 @@ static void test_device(void **state)
 			 -EINVAL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
 int main(void)
 {

@@ -11,24 +11,6 @@
 #include <stdio.h>
 #include <sys/xattr.h>
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct tree_rig *rig = *state;
-
-	rig_check(rig);
-	tree_rig_free(rig);
-	return 0;
-}
-
 /* --- crashes --- */
 
 /* One kind of operation: @run does it; @done says what a tree looks like. */
@@ -388,7 +370,8 @@ static void test_ring_is_bounded(void **state)
 		assert_int_equal(tree_replay(rig->tree, op, &error, &entry), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
 int main(void)
 {

@@ -10,24 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct tree_rig *rig = *state;
-
-	rig_check(rig);
-	tree_rig_free(rig);
-	return 0;
-}
-
 static struct name_record *name_of(struct tree_rig *rig, uint64_t dir,
 				   const char *name)
 {
@@ -269,7 +251,8 @@ static void test_scribbles(void **state)
 	reattach(rig, false);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
 int main(void)
 {

@@ -6,24 +6,13 @@
 #include "unit.h"
 #include <stdio.h>
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	struct tree_rig *rig = *state;
 
 	rig_check(rig);
 	assert_int_equal(tree_rig_reattach(rig, true), 0);
-	rig_check(rig);
-	tree_rig_free(rig);
-	return 0;
+	return tree_rig_teardown(state);
 }
 
 static int mv(struct tree_rig *rig, uint64_t from, const char *name,
@@ -169,14 +158,6 @@ static void test_exchange(void **state)
 	assert_int_equal(rig_stat(rig, TREE_ROOT).st_nlink, 4);
 }
 
-static void age(struct tree_rig *rig, uint64_t node)
-{
-	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
-
-	atomic_store(&inode->mtime, 1000);
-	atomic_store(&inode->ctime, 1000);
-}
-
 static bool is_old(struct tree_rig *rig, uint64_t node, bool mtime)
 {
 	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
@@ -194,11 +175,11 @@ static void test_times(void **state)
 	uint64_t f = file(rig, a, "f");
 	uint64_t g = file(rig, b, "g");
 
-	age(rig, a);
-	age(rig, b);
-	age(rig, f);
-	age(rig, g);
-	age(rig, TREE_ROOT);
+	rig_age(rig, a);
+	rig_age(rig, b);
+	rig_age(rig, f);
+	rig_age(rig, g);
+	rig_age(rig, TREE_ROOT);
 	assert_int_equal(mv(rig, a, "f", b, "g", 0), 0);
 	assert_false(is_old(rig, a, true) || is_old(rig, a, false));
 	assert_false(is_old(rig, b, true) || is_old(rig, b, false));
@@ -241,7 +222,8 @@ static void test_full_budget(void **state)
 	budget_set_limit(&rig->budget, 256 * MIB);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, teardown)
 
 int main(void)
 {

@@ -8,62 +8,6 @@
 #include <stdio.h>
 #include <sys/xattr.h>
 
-static int setup(void **state)
-{
-	static struct tree_rig rig;
-
-	assert_int_equal(tree_rig_new(&rig, 256 * MIB, 0), 0);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct tree_rig *rig = *state;
-
-	rig_check(rig);
-	tree_rig_free(rig);
-	return 0;
-}
-
-static struct stat set_mode(struct tree_rig *rig, uint64_t node, mode_t mode)
-{
-	struct stat attr = {.st_mode = mode};
-	struct stat st;
-
-	assert_int_equal(tree_setattr(rig->tree, &rig->who, node, TREE_SET_MODE,
-				      &attr, &st),
-			 0);
-	return st;
-}
-
-static void age(struct tree_rig *rig, uint64_t node)
-{
-	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
-
-	atomic_store(&inode->atime, 1000);
-	atomic_store(&inode->mtime, 1000);
-	atomic_store(&inode->ctime, 1000);
-}
-
-/* Which times moved since age(), as "amc" letters. */
-static const char *moved(struct tree_rig *rig, uint64_t node)
-{
-	struct inode_record *inode = inode_at(rig->tree, node_ix(node));
-	static char text[4];
-	char *at = text;
-
-	if (atomic_load(&inode->atime) != 1000)
-		*at++ = 'a';
-	if (atomic_load(&inode->mtime) != 1000)
-		*at++ = 'm';
-	if (atomic_load(&inode->ctime) != 1000)
-		*at++ = 'c';
-	*at = '\0';
-	age(rig, node);
-	return text;
-}
-
 static int set_x(struct tree_rig *rig, uint64_t node, const char *name,
 		 const void *value, size_t n, int flags)
 {
@@ -90,9 +34,9 @@ static void test_xattrs(void **state)
 	assert_int_equal(get_x(rig, f, "user.a", buf, 0), -ENODATA);
 	assert_int_equal(set_x(rig, f, "user.a", "one", 3, XATTR_REPLACE),
 			 -ENODATA);
-	age(rig, f);
+	rig_age(rig, f);
 	assert_int_equal(set_x(rig, f, "user.a", "one", 3, 0), 0);
-	assert_string_equal(moved(rig, f), "c");
+	assert_string_equal(rig_moved(rig, f), "c");
 	assert_int_equal(set_x(rig, f, "user.a", "two", 3, XATTR_CREATE),
 			 -EEXIST);
 	assert_int_equal(set_x(rig, f, "trusted.b", "", 0, XATTR_CREATE), 0);
@@ -236,7 +180,7 @@ static void test_access_acl(void **state)
 			 sizeof(acl_named));
 	assert_memory_equal(buf, acl_named, sizeof(acl_named));
 	/* chmod changes the mask, not the group's entry. */
-	set_mode(rig, f, 0640);
+	rig_set_mode(rig, f, 0640);
 	assert_int_equal(get_x(rig, f, XATTR_NAME_ACL, buf, sizeof(buf)),
 			 sizeof(acl_named));
 	assert_int_equal(buf[4 + 2], 6);
@@ -255,7 +199,7 @@ static void test_access_acl(void **state)
 			 -EACCES);
 	assert_int_equal(
 		tree_removexattr(rig->tree, &rig->who, f, XATTR_NAME_ACL), 0);
-	set_mode(rig, f, 02755);
+	rig_set_mode(rig, f, 02755);
 	assert_int_equal(set_x(rig, f, XATTR_NAME_ACL, acl_plain,
 			       sizeof(acl_plain), TREE_XATTR_KILL_SGID),
 			 0);
@@ -389,7 +333,8 @@ static void test_default_acl_comes_in_between(void **state)
 	assert_int_equal(table_used(rig->arena, TABLE_INODES), inodes + 2);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
 int main(void)
 {
