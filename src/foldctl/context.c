@@ -27,9 +27,9 @@ int context_timeout(struct context *ctx, const char *argument)
 	if (end == argument || *end != '\0' || !(seconds > 0) ||
 	    seconds > TIMEOUT_MAX_S)
 		return context_usage(ctx,
-				     "--timeout %s: not a number of "
-				     "seconds",
-				     argument);
+				     "--timeout %s: not a number of seconds "
+				     "above 0, at most %d",
+				     argument, TIMEOUT_MAX_S);
 	ctx->timeout_ms = (unsigned)ceil(seconds * 1000);
 	ctx->timeout_given = true;
 	return CONTEXT_GO_ON;

@@ -55,8 +55,11 @@ static int parse(struct context *ctx, int argc, char **argv,
 		else
 			r = context_option(ctx, option, optarg, &help);
 	}
-	if (r == CONTEXT_GO_ON && optind + 1 != argc)
-		r = context_usage(ctx, "one file is needed");
+	if (r == CONTEXT_GO_ON && optind == argc)
+		r = context_usage(ctx, "which file?");
+	if (r == CONTEXT_GO_ON && argc - optind > 1)
+		r = context_usage(ctx, "%s: map takes one file",
+				  argv[optind + 1]);
 	return r;
 }
 

@@ -13,6 +13,9 @@
 #include <strings.h>
 
 #define COLUMNS_MAX 64
+/* Of --help: a line, and where what columns mean begins. */
+#define HELP_WIDTH 79
+#define HELP_INDENT 13
 
 struct table {
 	struct libscols_table *cols;
@@ -275,9 +278,32 @@ int table_print(struct table *t, FILE *out)
 	return r == 0 ? scols_print_table(t->cols) : r;
 }
 
+/* Words from column @at on, which go on in the next line below the first of
+ * their text; where they end. */
+static size_t put_words(const char *text, size_t at, FILE *out)
+{
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (at + 1 + n > HELP_WIDTH) {
+			fprintf(out, "\n%*s", HELP_INDENT, "");
+			at = HELP_INDENT;
+		}
+		fprintf(out, " %.*s", (int)n, text);
+		at += 1 + n;
+		text += n + strspn(text + n, " ");
+	}
+	return at;
+}
+
 void table_help(const struct table_column *columns, FILE *out)
 {
-	for (; columns->name; columns++)
-		fprintf(out, " %-12s %s%s\n", columns->name, columns->help,
-			columns->hidden ? " (with -o or -O)" : "");
+	for (; columns->name; columns++) {
+		size_t at = (size_t)fprintf(out, " %-12s", columns->name);
+
+		at = put_words(columns->help, at, out);
+		if (columns->hidden)
+			put_words("(with -o or -O)", at, out);
+		putc('\n', out);
+	}
 }
