@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* A line of --help. */
+#define HELP_WIDTH 79
+
 enum generic_bit {
 	GENERIC_RO = 1,
 	GENERIC_NOSUID = 2,
@@ -162,19 +165,25 @@ const char *options_kernel(const struct options *o,
 
 void generic_help(FILE *out)
 {
+	size_t at = 1;
+
 	fputs("Generic options:\n ", out);
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
 		fprintf(out, "%s %s%s%s", i ? "," : "", pairs[i].on,
 			pairs[i].off ? "|" : "",
 			pairs[i].off ? pairs[i].off : "");
-	fputs(";\n  default rw,nosuid,nodev. Passed over: ", out);
-	for (size_t i = 0; i < ARRAY_SIZE(passed_over); i++)
-		fprintf(out, "%s%s",
-			i == 8 ? ",\n  "
-			: i    ? ", "
-			       : "",
-			passed_over[i]);
-	fputs(",\n  x-*, comment=\n", out);
+	fputs(";\n  default rw,nosuid,nodev. Passed over:\n ", out);
+	for (size_t i = 0; i < ARRAY_SIZE(passed_over); i++) {
+		size_t n = strlen(" ,") + strlen(passed_over[i]);
+
+		if (at + n > HELP_WIDTH) {
+			fputs("\n ", out);
+			at = 1;
+		}
+		fprintf(out, " %s,", passed_over[i]);
+		at += n;
+	}
+	fputs(" x-*, comment=\n", out);
 }
 
 bool options_noatime(const struct options *o)
