@@ -257,8 +257,8 @@ static const char *why(void *arg, enum ctl_key key, int error,
 		{CTL_compress, -EBUSY,
 		 "all numbers of codecs have pages yet (the key sets)"},
 		{CTL_spill, -EBUSY,
-		 "there is a file already, or too much waits to be done by "
-		 "hand"},
+		 "there is a file already, its last pages are in use, or too "
+		 "much waits to be done by hand"},
 		{CTL_spill, -ENOSPC,
 		 "mem_limit has no room for what is in the file"},
 		{CTL_spill, -EIO,
