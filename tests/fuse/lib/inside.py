@@ -15,6 +15,7 @@ import sys
 import time
 
 import mount
+import reach
 import swapping
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,21 +44,24 @@ def why_not(case):
     return 'missing: ' + ' '.join(missing) if missing else ''
 
 
-def _foldctl(env):
-    """foldctl, by default the one beside the daemon."""
-    beside = os.path.join(os.path.dirname(env.get('FOLDFS', '')), 'foldctl')
-    return os.path.realpath(env.get('FOLDCTL') or beside)
+def _programs(env):
+    """Where the daemon was built, and foldctl: by default beside it."""
+    daemon = os.path.realpath(env['FOLDFS']) if env.get('FOLDFS') else ''
+    beside = os.path.join(os.path.dirname(daemon), 'foldctl')
+    return {'FOLDFS': daemon,
+            'FOLDCTL': os.path.realpath(env.get('FOLDCTL') or beside)}
 
 
 def environment(case, work):
     """What a case finds in its environment."""
     env = dict(os.environ)
+    for name, path in _programs(env).items():
+        env[name] = reach.reachable(path, f'{work}/programs') if path else ''
+        env[f'{name}_BUILT'] = path
     san = f'{work}/sanitizer'
     common = f':log_path={san}:exitcode=99'
     env.update(
         MNT=f'{work}/mnt', WORK=work, FS=mount.FS, CASE=case.name,
-        FOLDFS=os.path.realpath(env['FOLDFS']) if env.get('FOLDFS') else '',
-        FOLDCTL=_foldctl(env),
         PYTHONPATH=HERE,
         PYTHONDONTWRITEBYTECODE='1', LC_ALL='C.UTF-8', HOME=work,
         FOLDFS_SANITIZED=env.get('FOLDFS_SANITIZED', '0'),
@@ -270,8 +274,10 @@ def _report(case, work, runner, problems):
 
 
 def _write_repro(case, place):
-    names = ('FOLDFS', 'FOLDCTL', 'FS', 'FOLDFS_SANITIZED', 'FOLDFS_TIMEOUT_FACTOR')
+    names = ('FS', 'FOLDFS_SANITIZED', 'FOLDFS_TIMEOUT_FACTOR')
     words = [f"{n}='{os.environ[n]}'" for n in names if os.environ.get(n)]
+    words += [f"{n}='{os.environ[n + '_BUILT']}'" for n in ('FOLDFS', 'FOLDCTL')
+              if os.environ[n + '_BUILT']]
     run = os.path.join(os.path.dirname(HERE), 'run')
     path = os.path.join(place, 'repro.sh')
     with open(path, 'w', encoding='utf-8') as file:

@@ -7,7 +7,7 @@ import subprocess
 
 from checks import WORK, Wrong
 
-BUILD = os.path.dirname(os.environ['FOLDFS'])
+BUILD = os.path.dirname(os.environ['FOLDFS_BUILT'])
 ROOT = f'{WORK}/root'
 
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from checks import FOLDFS, MNT, WORK, Wrong, eq, eventually, ok, seeded, skip
+from checks import MNT, WORK, Wrong, eq, eventually, ok, seeded, skip
 from daemon import freeze
 from files import MIB, PAGE
 from program import Taken
@@ -17,7 +17,7 @@ from swapping import Beats, Eater, Group, Kills, Swap, hung_tasks, why_not
 from talk import Talk, path_of
 
 BUILT = os.environ.get('SWAP_PROGRAMS') or \
-    os.path.join(os.path.dirname(FOLDFS), 'tests/swap')
+    os.path.join(os.path.dirname(os.environ['FOLDFS_BUILT']), 'tests/swap')
 EATER, HEARTBEAT = f'{BUILT}/eater', f'{BUILT}/heartbeat'
 # A machine that does ten other things may be as slow as this, but not hang.
 BEAT_MOST_MS = 60000
