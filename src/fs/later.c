@@ -17,7 +17,8 @@ struct later {
 	struct lock lock; /* the list; leaf */
 	struct later_job *first GUARDED_BY(lock);
 	struct later_job **end GUARDED_BY(lock);
-	uint64_t next_sample_ns; /* the task's own */
+	bool held GUARDED_BY(lock); /* no more is begun */
+	uint64_t next_sample_ns;    /* the task's own */
 };
 
 static struct later_job *take_first(struct later *later)
@@ -35,13 +36,23 @@ static struct later_job *take_first(struct later *later)
 	return job;
 }
 
+static struct later_job *next_job(struct later *later)
+{
+	bool held;
+
+	lock_take(&later->lock);
+	held = later->held;
+	lock_drop(&later->lock);
+	return held ? NULL : take_first(later);
+}
+
 static bool check(void *arg)
 {
 	struct later *later = arg;
 	bool any;
 
 	lock_take(&later->lock);
-	any = later->first != NULL;
+	any = later->first != NULL && !later->held;
 	lock_drop(&later->lock);
 	return any || (later->kind == LATER_QUICK &&
 		       clock_ns() >= later->next_sample_ns);
@@ -68,7 +79,7 @@ static void work(struct task *task, void *arg)
 	struct worker me = {.fs = later->fs, .slot = TALLY_SHARED_ROW};
 
 	worker_now = &me;
-	while (!task_cancelled(task) && (job = take_first(later))) {
+	while (!task_cancelled(task) && (job = next_job(later))) {
 		me.fd = job->fd;
 		me.entry = job->entry;
 		run(later, job);
@@ -141,6 +152,14 @@ void later_stop(struct later *later)
 	worker_now = NULL;
 	lock_fini(&later->lock);
 	heap_free(later);
+}
+
+void later_hold(struct later *later)
+{
+	lock_take(&later->lock);
+	later->held = true;
+	lock_drop(&later->lock);
+	task_wait_cycle(later->task);
 }
 
 static void put_last(struct later *later, struct later_job *job)

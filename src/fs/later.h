@@ -34,6 +34,8 @@ enum later_kind {
 /* -ENOMEM, -EAGAIN (no thread). */
 int later_start(struct fs *fs, enum later_kind kind,
 		struct later **ret) MUST_CHECK;
+/* Begin nothing any more, and wait for what has begun: it may need workers. */
+void later_hold(struct later *later);
 /* What has not run yet is answered with EINTR or cancelled. NULL is fine. */
 void later_stop(struct later *later);
 

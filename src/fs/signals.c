@@ -8,6 +8,7 @@
 #include "fs/signals.h"
 #include "base/log.h"
 #include "base/resident.h"
+#include "fs/later.h"
 #include "fs/mount.h"
 #include "fs/spiller.h"
 #include <errno.h>
@@ -71,6 +72,14 @@ static bool end_softly(struct fs *fs, int signal)
 	return true;
 }
 
+/* Workers last: who waits for the kernel to write back waits for them. */
+static void cut_off(struct fs *fs)
+{
+	spiller_cancel(fs->spiller);
+	later_hold(fs->later);
+	crew_stop(fs->crew);
+}
+
 /* The signal that came, or was asked for; 0: neither. */
 static int next_signal(struct signals *s)
 {
@@ -106,8 +115,7 @@ static void *signals_main(void *arg)
 		if (signal == 0)
 			continue;
 		if (asked && may_cut_off(s->fs)) {
-			spiller_cancel(s->fs->spiller);
-			crew_stop(s->fs->crew);
+			cut_off(s->fs);
 			continue;
 		}
 		if (!asked)
