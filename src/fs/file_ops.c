@@ -157,41 +157,96 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset,
 	fuse_reply_write(req, done);
 }
 
-/* LSEEK for holes and data, carried out later. */
+/* LSEEK for holes and data. */
 struct seek {
 	struct later_job job;
 	fuse_ino_t node;
 	off_t offset;
 	int whence;
+	off_t doubt;   /* where there may be more data than we know of */
+	off_t n_doubt; /* 0: to the end, whichever that is */
 };
 
+static int seek_once(struct fs *fs, const struct seek *s, off_t *ret_found)
+{
+	struct file file;
+	uint64_t found;
+	int r = tree_file(fs->engine.tree, s->node, &file);
+
+	if (!r)
+		r = store_seek(fs->engine.store, file, (uint64_t)s->offset,
+			       s->whence, &found);
+	if (!r)
+		*ret_found = (off_t)found;
+	return r;
+}
+
+static void seek_reply(fuse_req_t req, int r, off_t found)
+{
+	if (r)
+		reply_result(req, r);
+	else
+		fuse_reply_lseek(req, found);
+}
+
+/* True if the kernel sends every write that makes a file longer. */
+static bool is_end(struct fs *fs, fuse_ino_t node, off_t offset)
+{
+	struct stat attr;
+
+	return fs->config->cache != FS_CACHE_WRITEBACK &&
+	       tree_getattr(fs->engine.tree, node, &attr) == 0 &&
+	       attr.st_size == offset;
+}
+
 /*
- * Pages that the kernel holds dirty are data too, and only it knows them: it
- * is made to write them back first.
+ * What has been found, if the kernel cannot know better. Pages that it holds
+ * dirty are data too, and only it knows them: they can fill a hole, or lie
+ * behind what we take for the end.
+ */
+static bool seek_is_certain(struct fs *fs, struct seek *s, off_t *ret_found)
+{
+	off_t found;
+	int r = seek_once(fs, s, &found);
+
+	s->doubt = s->offset;
+	s->n_doubt = 0;
+	if (r)
+		return false;
+	*ret_found = found;
+	if (s->whence == SEEK_DATA) {
+		s->n_doubt = found - s->offset;
+		return s->n_doubt == 0;
+	}
+	s->doubt = found;
+	return is_end(fs, s->node, found);
+}
+
+/*
+ * Make the kernel write back what is in doubt, and look again. Nobody can end
+ * the wait for that but a worker that answers: so workers stay until it is over
+ * (signals.c), and only as little as need be is waited for, for a kill -9
+ * meanwhile leaves a thread that cannot be killed until the connection is
+ * aborted.
  */
 static void seek(struct fs *fs, struct later_job *job)
 {
 	struct seek *s = container_of(job, struct seek, job);
-	struct file file;
-	uint64_t found;
+	off_t found = 0;
 	int r;
 
-	fuse_lowlevel_notify_inval_inode(fs->se, s->node, 0, 0);
-	r = tree_file(fs->engine.tree, s->node, &file);
-	if (!r)
-		r = store_seek(fs->engine.store, file, (uint64_t)s->offset,
-			       s->whence, &found);
-	if (r)
-		reply_result(job->req, r);
-	else
-		fuse_reply_lseek(job->req, (off_t)found);
+	fuse_lowlevel_notify_inval_inode(fs->se, s->node, s->doubt, s->n_doubt);
+	r = seek_once(fs, s, &found);
+	seek_reply(job->req, r, found);
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence,
 	      struct fuse_file_info *fi)
 {
 	struct fs *fs = op_fs(req);
+	struct seek now = {.node = node, .offset = offset, .whence = whence};
 	struct seek *s;
+	off_t found;
 
 	(void)fi;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE) {
@@ -202,14 +257,16 @@ void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence,
 		reply_result(req, -ENXIO);
 		return;
 	}
-	s = heap_zalloc(1, sizeof(*s));
+	if (seek_is_certain(fs, &now, &found)) {
+		fuse_reply_lseek(req, found);
+		return;
+	}
+	s = heap_alloc(sizeof(*s));
 	if (!s) {
 		reply_result(req, -ENOMEM);
 		return;
 	}
+	*s = now;
 	s->job.run = seek;
-	s->node = node;
-	s->offset = offset;
-	s->whence = whence;
 	later_add(fs->later, req, &s->job);
 }
