@@ -42,7 +42,8 @@ static int call(struct context *ctx, const struct mount *mount)
 			json_decref(answer);
 		client_close(&client);
 	}
-	if (r == -ETIMEDOUT || r == -ECONNREFUSED || r == -ECONNRESET)
+	if (r == -ETIMEDOUT || r == -EOWNERDEAD || r == -ECONNREFUSED ||
+	    r == -ECONNRESET)
 		return context_no_answer(mount, r, NULL);
 	return EXIT_DONE;
 }

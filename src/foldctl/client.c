@@ -162,7 +162,8 @@ static int wait_readable(const struct client *client)
 		if (r > 0)
 			return 0;
 		if (r == 0)
-			return -ETIMEDOUT;
+			return client_is_killed(client) ? -EOWNERDEAD
+							: -ETIMEDOUT;
 		if (errno != EINTR)
 			return -errno;
 	}
@@ -265,6 +266,21 @@ int client_ask(struct client *client, const char *request, json_t **ret_answer)
 	int r = client_send(client, request);
 
 	return r < 0 ? r : client_receive(client, ret_answer);
+}
+
+bool client_is_killed(const struct client *client)
+{
+	char path[64], line[256], *end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", client_peer(client));
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	/* Its name may have blanks and brackets. */
+	end = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	return end && strncmp(end, ") Z", 3) == 0;
 }
 
 pid_t client_peer(const struct client *client)

@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "foldctl/mounts.h"
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,8 +39,9 @@ void client_close(struct client *client);
 
 /*
  * One request, without its newline, and the answer: the whole object, a new
- * reference. -ETIMEDOUT, -ECONNRESET the daemon hung up, -EPROTO no answer of
- * ours, -EREMOTEIO it said no: client->error has its words.
+ * reference. -ETIMEDOUT, -EOWNERDEAD the same, and the daemon was killed,
+ * -ECONNRESET it hung up, -EPROTO no answer of ours, -EREMOTEIO it said no:
+ * client->error has its words.
  */
 int client_ask(struct client *client, const char *request,
 	       json_t **ret_answer) MUST_CHECK;
@@ -50,6 +52,12 @@ int client_receive(struct client *client, json_t **ret_answer) MUST_CHECK;
 int client_receive_within(struct client *client, unsigned ms,
 			  json_t **ret_answer) MUST_CHECK;
 
+/*
+ * The daemon was killed and cannot end: one of its threads waits in the kernel
+ * for what only the others could do, and nothing but the end of the connection
+ * wakes it. Its socket still listens.
+ */
+bool client_is_killed(const struct client *client);
 /* Process id of the daemon, as the kernel says; 0 when it does not. */
 pid_t client_peer(const struct client *client);
 

@@ -259,6 +259,12 @@ int context_no_answer(const struct mount *mount, int error,
 		say("%s is dead: its daemon is gone; '%s' clears it", point,
 		    cure(mount, text, sizeof(text)));
 		return EXIT_NO_ANSWER;
+	case EOWNERDEAD:
+		say("%s is dead: its daemon was killed and cannot end while "
+		    "the kernel waits for it; 'foldctl stop --dead %s' clears "
+		    "it",
+		    point, foreign_word(point, text, sizeof(text)));
+		return EXIT_NO_ANSWER;
 	case ETIMEDOUT:
 		say("%s: the daemon does not answer", point);
 		return EXIT_NO_ANSWER;

@@ -85,6 +85,7 @@ static const char *state_of(int error, const json_t *stats)
 	case 0:
 		return health_of(stats);
 	case ECONNREFUSED:
+	case EOWNERDEAD:
 		return "dead";
 	case EREMOTEIO:
 		return "refused";
@@ -147,7 +148,8 @@ static void tell_the_dead(const struct mounts *mounts,
 			  const struct asked *asked)
 {
 	for (unsigned i = 0; i < mounts->n; i++)
-		if (asked[i].error == -ECONNREFUSED)
+		if (asked[i].error == -ECONNREFUSED ||
+		    asked[i].error == -EOWNERDEAD)
 			context_no_answer(&mounts->list[i], asked[i].error,
 					  NULL);
 }

@@ -293,17 +293,21 @@ static int clear_dead(struct context *ctx, const struct mount *mount)
 {
 	struct client client;
 	int r = client_open(&client, mount, ctx->timeout_ms);
+	bool hangs = false;
 
 	if (r == 0) {
+		hangs = client_is_killed(&client);
 		client_close(&client);
-		return EXIT_DONE;
 	}
-	if ((r != -ECONNREFUSED && r != -ENOENT) ||
-	    !has_lost_its_daemon(mount->point))
+	if (!hangs && ((r != -ECONNREFUSED && r != -ENOENT) ||
+		       !has_lost_its_daemon(mount->point)))
 		return EXIT_DONE;
 	if (unmount_check(mount) != EXIT_DONE)
 		return EXIT_FAILED;
-	r = unmount(mount, true);
+	r = hangs ? unmount_abort(mount) : 0;
+	/* It may have been all that there was to do. */
+	if (r == 0 && (!hangs || is_there(mount)))
+		r = unmount(mount, true);
 	if (r < 0 && r != -ECANCELED)
 		say("%s: cannot unmount: %s", mount->point, strerror(-r));
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;

@@ -71,6 +71,30 @@ int unmount_check(const struct mount *mount)
 	return EXIT_FAILED;
 }
 
+/* The owner's way, where it is mounted. */
+static int abort_by_control(unsigned id)
+{
+	char path[64];
+	int fd, r = 0;
+
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", id);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, "1", 1) != 1)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+int unmount_abort(const struct mount *mount)
+{
+	if (umount2(mount->point, UMOUNT_NOFOLLOW | MNT_FORCE) == 0 ||
+	    errno == EBUSY)
+		return 0;
+	return errno == EPERM ? abort_by_control(mount->id) : -errno;
+}
+
 int unmount(const struct mount *mount, bool lazy)
 {
 	/* The mount point may be a link by now: that is not the mount. */

@@ -18,5 +18,8 @@ int unmount_check(const struct mount *mount) MUST_CHECK;
  * use, -EPERM neither root nor the owner asks, -ECANCELED fusermount3 has said
  * why, -errno. */
 int unmount(const struct mount *mount, bool lazy) MUST_CHECK;
+/* End the connection of @mount, whose daemon is gone: what waits for it fails.
+ * -EPERM, -errno. */
+int unmount_abort(const struct mount *mount) MUST_CHECK;
 
 #endif
