@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's permission to take requests by io_uring, for a case alone."""
 import contextlib
+import os
 
 from checks import skip
 
@@ -15,6 +16,15 @@ def _read():
 def _write(value):
     with open(PARAMETER, 'w', encoding='ascii') as file:
         file.write(value)
+
+
+def limit(mib, workers):
+    """A mem_limit of so many MiB for so many workers, and on a machine of many
+    CPUs more, by what their rings take beyond 8 entries of a MiB each: one at
+    least for each CPU that there may ever be (src/fs/ring.c)."""
+    queues = os.sysconf('SC_NPROCESSORS_CONF')
+    more = max(0, queues - 8 * workers)
+    return f'mem_limit={mib + more + more // 128}m'
 
 
 @contextlib.contextmanager
