@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
@@ -270,6 +271,10 @@ static int turn_all_off(struct context *ctx, bool force)
 	loop_path(off.state.loop, off.device);
 	if (notify_init(&off.manager) < 0)
 		notify_drop(&off.manager);
+	/* What of us were swapped out would be waited for where it may never
+	 * come from, beyond any time limit and deaf to signals. Without the
+	 * right to it that is a risk, no failure. */
+	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	interrupt_catch();
 	code = take_down(&off);
 	if (off.daemon_fd >= 0)

@@ -2,6 +2,7 @@
 """What the kernel knows of a process under memory pressure: what of it is
 locked, what its threads may do to get memory, how often they had to wait
 for a page."""
+import ctypes
 import os
 import re
 
@@ -22,6 +23,13 @@ def may_flush():
 def forgo():
     """The options that say what cannot be had here, with a comma before."""
     return '' if may_flush() else ',forgo=io_flusher+oom'
+
+
+def stay():
+    """Nothing of ours is swapped out any more: who stops the daemon of swap must
+    not need it to let it go on."""
+    current_and_future = 3
+    ctypes.CDLL(None).mlockall(current_and_future)
 
 
 def status(pid, name):
