@@ -43,6 +43,8 @@ def run(case):
     if reason:
         print(f'skip {case.name}: {reason}')
         return 77
+    # Ordinary users are to see what cases make, however private ours are.
+    os.umask(0o022)
     base = os.environ.get('TMPDIR', '/tmp')
     work = tempfile.mkdtemp(prefix=f'foldfs-{case.name}-', dir=base)
     os.chmod(work, 0o755)
