@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define THREADS 2u
-#define STACK_BYTES (128u << 10)
+#define STACK_BYTES (2 * RESIDENT_STACK_BYTES)
 
 struct threads_io {
 	struct io io;

@@ -14,8 +14,6 @@
 #define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
 #endif
 
-/* What requests were seen to need, four times over. */
-#define STACK_FILL_BYTES (128u << 10)
 /* No page is smaller. */
 #define TOUCH_STEP 4096u
 
@@ -88,7 +86,8 @@ int resident_touch(void *p, size_t bytes)
 
 __attribute__((noinline)) static void touch_stack(void)
 {
-	volatile char room[STACK_FILL_BYTES];
+	/* What requests were seen to need, four times over. */
+	volatile char room[RESIDENT_STACK_BYTES];
 
 	for (size_t i = 0; i < sizeof(room); i += TOUCH_STEP)
 		room[i] = 0;

@@ -30,7 +30,9 @@ bool resident_is_on(void);
 int resident_fill(void *p, size_t bytes) MUST_CHECK;
 /* The same if it is off too, where the kernel can be asked for it (5.14). */
 int resident_touch(void *p, size_t bytes) MUST_CHECK;
-/* First of all in each thread: the part of its stack that requests need. */
+/* First of all in each thread: the part of its stack that requests need. Its
+ * stack is larger than that: what libraries keep for a thread is there, too. */
+#define RESIDENT_STACK_BYTES (128u << 10)
 void resident_stack(void);
 /* madvise(MADV_DONTNEED), of locked memory too; false: the kernel keeps it. */
 bool resident_drop(void *p, size_t bytes) MUST_CHECK;
