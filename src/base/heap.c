@@ -137,6 +137,19 @@ static bool drop_locked(extent_hooks_t *hooks UNUSED, void *base,
 	return !resident_drop((char *)base + offset, length);
 }
 
+/*
+ * With `retain` jemalloc asks only for what may be merged. Its own hook looks
+ * for the thread's state first, and makes it where there is none yet, as in a
+ * thread that frees before all else: that allocates, under the lock that whoever
+ * merges holds.
+ */
+static bool merge(extent_hooks_t *hooks UNUSED, void *a UNUSED,
+		  size_t a_size UNUSED, void *b UNUSED, size_t b_size UNUSED,
+		  bool committed UNUSED, unsigned arena UNUSED)
+{
+	return false;
+}
+
 /* Its own for all else; NULL until heap_keep(). */
 static extent_hooks_t *hooks_now;
 
@@ -163,6 +176,7 @@ void heap_keep(void)
 		return;
 	hooks = *own;
 	hooks.purge_forced = drop_locked;
+	hooks.merge = merge;
 	hooks_now = &hooks;
 	n = sizeof(arenas);
 	mallctl("arenas.narenas", &arenas, &n, NULL, 0);

@@ -7,6 +7,7 @@
 #include "base/sparse.h"
 #include "unit.h"
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -133,6 +134,33 @@ static void arenas_made_later_do_too(void **state UNUSED)
 	assert_int_equal(pages_in(p), 0);
 }
 
+static void *just_free(void *p)
+{
+	heap_free(p);
+	return NULL;
+}
+
+/* Neighbours of what is free already, in threads that never had anything of the
+ * heap: they do not wait for themselves. */
+static void a_thread_may_free_before_all_else(void **state UNUSED)
+{
+	enum { BLOCKS = 64 };
+	char *block[BLOCKS];
+	pthread_t thread;
+
+	for (size_t i = 0; i < BLOCKS; i++) {
+		block[i] = heap_aligned(PAGE_BYTES, 16 * PAGE_BYTES);
+		assert_non_null(block[i]);
+	}
+	for (size_t i = 0; i < BLOCKS; i += 2)
+		heap_free(block[i]);
+	for (size_t i = 1; i < BLOCKS; i += 2) {
+		assert_int_equal(
+			pthread_create(&thread, NULL, just_free, block[i]), 0);
+		pthread_join(thread, NULL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest unlocked[] = {
@@ -144,6 +172,7 @@ int main(void)
 		cmocka_unit_test(a_table_is_in_as_it_grows),
 		cmocka_unit_test(the_heap_gives_back_what_it_is_told_to),
 		cmocka_unit_test(arenas_made_later_do_too),
+		cmocka_unit_test(a_thread_may_free_before_all_else),
 	};
 	int failed = cmocka_run_group_tests(unlocked, NULL, NULL);
 	int r = resident_begin();
