@@ -37,7 +37,9 @@ static void on_signal(int number)
 
 void daemon_ignore_signals(void)
 {
-	static const int ignored[] = {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
+	/* SIGXFSZ: a limit on the size of files is an error of the write. */
+	static const int ignored[] = {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM,
+				      SIGXFSZ};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);

@@ -132,6 +132,7 @@ static int exit_code_of(int r)
 	case EMFILE:
 	case ENFILE:
 	case EAGAIN:
+	case EFBIG:
 		return EXIT_CODE_SYSTEM;
 	}
 	return EXIT_CODE_MOUNT;
@@ -262,9 +263,12 @@ int main(int argc, char *argv[])
 
 	daemon_ignore_signals();
 	stdout_is_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
-	if (daemon_open_std() < 0)
-		return EXIT_CODE_SYSTEM;
 	log_setup(name, LOG_TO_STDERR, LOG_AT_NOTICE);
+	r = daemon_open_std();
+	if (r < 0) {
+		log_error("/dev/null: %s", strerror(-r));
+		return EXIT_CODE_SYSTEM;
+	}
 	options_init(&options, size_of_ram(), geteuid() == 0);
 	r = command_parse(&command, &options, argc, argv);
 	if (r == -ENOMEM) {

@@ -56,6 +56,12 @@ static int start_engine(struct fs *fs)
 			  size_format(fs->config->mem_limit_bytes, text));
 		return r;
 	}
+	if (r == -EFBIG) {
+		log_error("%s: cannot start: %s: a limit on the size of files "
+			  "(ulimit -f) holds for tables in memory, too",
+			  fs->config->mountpoint, strerror(-r));
+		return r;
+	}
 	return r ? failed(fs, "cannot start", r) : 0;
 }
 
