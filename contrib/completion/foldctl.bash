@@ -69,6 +69,12 @@ _foldctl_values() {
 	compress) echo "lz4 lz4hc zstd none" ;;
 	workers) echo "auto" ;;
 	stream_retire) echo "pool eager idle:60" ;;
+	spill) echo "none" ;;
+	spill_state) echo "active" ;;
+	spill_check) echo "read give_up stop" ;;
+	idle) echo "all" ;;
+	writeback) echo "idle huge huge_idle incompressible all" ;;
+	promote | writeback_limit_enable) echo "0 1" ;;
 	esac
 }
 
