@@ -119,7 +119,8 @@ static int check(struct context *ctx, const struct mount *mount, bool json)
 	return code;
 }
 
-int verb_check(struct context *ctx, int argc, char **argv)
+static int parse(struct context *ctx, int argc, char **argv,
+		 struct check_data *data)
 {
 	static const struct option longs[] = {
 		{"data", no_argument, NULL, 'd'},
@@ -136,31 +137,37 @@ int verb_check(struct context *ctx, int argc, char **argv)
 		"     (a check may take 300 seconds where --timeout is not "
 		"given)\n",
 		NULL};
-	const struct mount *mount;
-	struct check_data data = {0};
-	int c, code;
+	int c, code = CONTEXT_GO_ON;
 
-	while ((c = getopt_long(argc, argv, "dJ" CONTEXT_SHORT, longs, NULL)) !=
-	       -1) {
-		code = CONTEXT_GO_ON;
+	while (code == CONTEXT_GO_ON &&
+	       (c = getopt_long(argc, argv, "dJ" CONTEXT_SHORT, longs, NULL)) !=
+		       -1) {
 		if (c == 'J')
-			data.json = true;
+			data->json = true;
 		else if (c == 'd')
-			data.wanted = true;
+			data->wanted = true;
 		else if (c == GIVE_UP)
-			data.give_up = true;
+			data->give_up = true;
 		else
 			code = context_option(ctx, c, optarg, &help);
-		if (code != CONTEXT_GO_ON)
-			return code;
 	}
-	if (data.give_up && !data.wanted)
-		return context_usage(ctx, "--give-up belongs to --data");
-	code = context_take_mount(ctx, argc, argv, &mount);
+	if (code == CONTEXT_GO_ON && data->give_up && !data->wanted)
+		code = context_usage(ctx, "--give-up belongs to --data");
+	return code == CONTEXT_GO_ON ? context_one_mount(ctx, argc, argv)
+				     : code;
+}
+
+int verb_check(struct context *ctx, int argc, char **argv)
+{
+	struct check_data data = {0};
+	const struct mount *mount;
+	int code = parse(ctx, argc, argv, &data);
+
+	if (code != CONTEXT_GO_ON)
+		return code;
+	code = context_mount(ctx, argv[optind], &mount);
 	if (code != EXIT_DONE)
 		return code;
-	if (optind < argc)
-		return context_usage(ctx, "one mount at a time");
 	return data.wanted ? check_data(ctx, mount, &data)
 			   : check(ctx, mount, data.json);
 }

@@ -218,6 +218,14 @@ int context_take_mount(struct context *ctx, int argc, char **argv,
 	return context_mount(ctx, named ? argv[optind++] : NULL, ret_mount);
 }
 
+int context_one_mount(const struct context *ctx, int argc, char **argv)
+{
+	if (argc - optind > 1)
+		return context_usage(ctx, "%s: %s takes one mount",
+				     argv[optind + 1], ctx->verb->name);
+	return CONTEXT_GO_ON;
+}
+
 int context_take_nothing(const struct context *ctx, int argc, char **argv,
 			 const char *what)
 {

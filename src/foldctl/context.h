@@ -75,6 +75,10 @@ bool context_is_mount(struct context *ctx, const char *word);
  * else the only one. */
 int context_take_mount(struct context *ctx, int argc, char **argv,
 		       const struct mount **ret_mount) MUST_CHECK;
+/* For verbs whose one operand is [MOUNT]: CONTEXT_GO_ON, or the exit code when
+ * there are more. */
+int context_one_mount(const struct context *ctx, int argc,
+		      char **argv) MUST_CHECK;
 /* CONTEXT_GO_ON where no operand is left, else an exit code; @what takes none. */
 int context_take_nothing(const struct context *ctx, int argc, char **argv,
 			 const char *what) MUST_CHECK;

@@ -188,11 +188,10 @@ int verb_metrics(struct context *ctx, int argc, char **argv)
 	const struct mount *only = NULL;
 	int code = take_options(ctx, argc, argv, &options);
 
+	if (code == CONTEXT_GO_ON)
+		code = context_one_mount(ctx, argc, argv);
 	if (code != CONTEXT_GO_ON)
 		return code;
-	if (argc - optind > 1)
-		return context_usage(ctx, "%s: metrics takes one mount",
-				     argv[optind + 1]);
 	code = optind < argc ? context_mount(ctx, argv[optind], &only)
 			     : context_mounts(ctx);
 	return code == EXIT_DONE ? metrics(ctx, only, &options) : code;

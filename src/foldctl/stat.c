@@ -285,9 +285,9 @@ int verb_stat(struct context *ctx, int argc, char **argv)
 		if (code != CONTEXT_GO_ON)
 			return code;
 	}
-	if (argc - optind > 1)
-		return context_usage(ctx, "%s: stat takes one mount",
-				     argv[optind + 1]);
+	code = context_one_mount(ctx, argc, argv);
+	if (code != CONTEXT_GO_ON)
+		return code;
 	code = context_mount(ctx, argv[optind], &mount);
 	if (code == EXIT_DONE)
 		code = context_stats(ctx, mount, &stats);

@@ -335,7 +335,12 @@ static int stop_dead(struct context *ctx, const char *word)
 	return found ? clear_dead(ctx, found) : EXIT_DONE;
 }
 
-int verb_stop(struct context *ctx, int argc, char **argv)
+struct request {
+	bool lazy, dead;
+};
+
+static int parse(struct context *ctx, int argc, char **argv,
+		 struct request *req)
 {
 	static const struct option longs[] = {
 		{"lazy", no_argument, NULL, 'l'},
@@ -350,33 +355,37 @@ int verb_stop(struct context *ctx, int argc, char **argv)
 		"gone, and do\n"
 		"                      nothing to any other\n",
 		NULL};
+	int c, code = CONTEXT_GO_ON;
+
+	while (code == CONTEXT_GO_ON &&
+	       (c = getopt_long(argc, argv, "ld" CONTEXT_SHORT, longs, NULL)) !=
+		       -1) {
+		if (c == 'l')
+			req->lazy = true;
+		else if (c == 'd')
+			req->dead = true;
+		else
+			code = context_option(ctx, c, optarg, &help);
+	}
+	return code == CONTEXT_GO_ON ? context_one_mount(ctx, argc, argv)
+				     : code;
+}
+
+int verb_stop(struct context *ctx, int argc, char **argv)
+{
+	struct request req = {0};
 	struct stop s = {.ctx = ctx};
 	const struct mount *mount;
-	bool dead = false;
-	int c, code;
+	int code = parse(ctx, argc, argv, &req);
 
-	while ((c = getopt_long(argc, argv, "ld" CONTEXT_SHORT, longs, NULL)) !=
-	       -1) {
-		if (c == 'l') {
-			s.lazy = true;
-			continue;
-		}
-		if (c == 'd') {
-			dead = true;
-			continue;
-		}
-		code = context_option(ctx, c, optarg, &help);
-		if (code != CONTEXT_GO_ON)
-			return code;
-	}
-	if (argc - optind > 1)
-		return context_usage(ctx, "%s: stop takes one mount",
-				     argv[optind + 1]);
-	if (dead)
+	if (code != CONTEXT_GO_ON)
+		return code;
+	if (req.dead)
 		return stop_dead(ctx, argv[optind]);
 	code = context_mount(ctx, argv[optind], &mount);
 	if (code != EXIT_DONE)
 		return code;
+	s.lazy = req.lazy;
 	s.mount = *mount;
 	return stop(&s);
 }
