@@ -8,6 +8,7 @@
 #include "fs/room.h"
 #include "fs/spiller.h"
 #include <errno.h>
+#include <fcntl.h>
 
 static int read_file(struct worker *w, uint64_t node,
 		     const struct fuse_read_in *in,
@@ -145,6 +146,13 @@ static void wrote(struct worker *w, const struct fuse_in_header *head,
 	op_wrote(w->fs, &who, head->nodeid);
 }
 
+/* Of what it writes back the kernel notices only an error; and what is short of
+ * a direct write, which it may have sent without waiting, it calls EIO. */
+static bool is_all_or_nothing(const struct fuse_write_in *in)
+{
+	return in->write_flags & FUSE_WRITE_CACHE || in->flags & O_DIRECT;
+}
+
 static int write_file(struct worker *w, const struct fuse_in_header *head,
 		      const struct fuse_write_in *in, size_t *ret_n)
 {
@@ -161,8 +169,7 @@ static int write_file(struct worker *w, const struct fuse_in_header *head,
 	if (r)
 		return r;
 	wrote(w, head, in);
-	/* Of what it writes back the kernel notices only an error. */
-	if (done < in->size && in->write_flags & FUSE_WRITE_CACHE)
+	if (done < in->size && is_all_or_nothing(in))
 		return -ENOSPC;
 	*ret_n = done;
 	return 0;
