@@ -236,6 +236,22 @@ void link_insert(struct tree *t, uint32_t dir, uint32_t name);
 /* After the commit that took @name back: gone from hash and directory. */
 void link_remove(struct tree *t, uint32_t dir, uint32_t name);
 
+/* An inode in the making: only who makes it knows it. */
+struct draft {
+	uint32_t ix;
+	mode_t mode;
+	uint64_t acl_word; /* of the directory, as it was looked at */
+	uint64_t acl_serial;
+};
+/* One for directory @parent, complete but for what the lock decides; -EEXIST
+ * when @name (NULL: none) is there. No lock. */
+int draft_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
+	       const char *name, size_t n, dev_t rdev, const char *target,
+	       struct draft *d) MUST_CHECK;
+/* The rest; -EAGAIN: @dir's default ACL is another one now. Write lock. */
+int draft_settle_locked(struct tree *t, const struct tree_caller *who,
+			uint32_t dir, struct draft *d) MUST_CHECK;
+
 /* --- ops.c --- */
 void ops_init(struct ops *ops);
 void ops_fini(struct ops *ops);

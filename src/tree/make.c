@@ -52,13 +52,6 @@ void link_remove(struct tree *t, uint32_t dir, uint32_t name)
 
 /* --- an inode in the making --- */
 
-struct draft {
-	uint32_t ix;
-	mode_t mode;
-	uint64_t acl_word; /* of the directory, as it was looked at */
-	uint64_t acl_serial;
-};
-
 static uint64_t default_acl_of(const struct tree *t, uint32_t dir,
 			       uint64_t *ret_serial)
 {
@@ -157,10 +150,9 @@ static int fill_draft(struct tree *t, const struct tree_caller *who,
 	return r;
 }
 
-/* An inode that only @d knows, complete but for what the lock decides. */
-static int draft_make(struct tree *t, const struct tree_caller *who,
-		      uint64_t parent, const char *name, size_t n, dev_t rdev,
-		      const char *target, struct draft *d)
+int draft_make(struct tree *t, const struct tree_caller *who, uint64_t parent,
+	       const char *name, size_t n, dev_t rdev, const char *target,
+	       struct draft *d)
 {
 	struct xattr_set from;
 	int r = look_at_parent(t, who, parent, name, n, d, &from);
@@ -202,6 +194,15 @@ static bool parent_is_as_seen(const struct tree *t, uint32_t dir,
 	       serial == d->acl_serial;
 }
 
+int draft_settle_locked(struct tree *t, const struct tree_caller *who,
+			uint32_t dir, struct draft *d)
+{
+	if (!parent_is_as_seen(t, dir, d))
+		return -EAGAIN;
+	inherit_group(t, who, dir, d);
+	return 0;
+}
+
 static void start_links(struct tree *t, uint32_t dir, struct draft *d)
 {
 	struct inode_state *state = inode_state(t, d->ix);
@@ -227,12 +228,11 @@ static int publish_locked(struct tree *t, const struct tree_caller *who,
 		return r;
 	if (names_find(t, dir, name, n) != RECORD_NONE)
 		return -EEXIST;
-	if (!parent_is_as_seen(t, dir, d))
-		return -EAGAIN;
-	r = link_prepare(t, BUDGET_NORMAL, dir, name, n, &link);
+	r = draft_settle_locked(t, who, dir, d);
+	if (r == 0)
+		r = link_prepare(t, BUDGET_NORMAL, dir, name, n, &link);
 	if (r < 0)
 		return r;
-	inherit_group(t, who, dir, d);
 	if (S_ISDIR(d->mode))
 		atomic_store_explicit(&inode_at(t, d->ix)->parent, dir,
 				      memory_order_relaxed);
@@ -258,11 +258,10 @@ static int publish_nameless_locked(struct tree *t,
 	uint32_t dir;
 	int r = dir_find(t, parent, &dir);
 
+	if (r == 0)
+		r = draft_settle_locked(t, who, dir, d);
 	if (r < 0)
 		return r;
-	if (!parent_is_as_seen(t, dir, d))
-		return -EAGAIN;
-	inherit_group(t, who, dir, d);
 	atomic_store_explicit(&inode_at(t, d->ix)->flags, INODE_LINKABLE,
 			      memory_order_relaxed);
 	change.entry = inode_node(t, d->ix);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rename, with its two flags: the stores are one change, done or not.
+ * Rename, with its three flags: the stores are one change, done or not.
  *
  * Replacing and exchanging change what existing name records mean and make
  * none; only a new name needs a record, and takes it from the reserve: moving
- * things about must work at a full budget.
+ * things about must work at a full budget. A whiteout takes over the old
+ * name's record; it is a new file, and what it needs is no reserve.
  */
 #include "tree/inside.h"
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1u
 #define RENAME_EXCHANGE 2u
+#define RENAME_WHITEOUT 4u
 #endif
 
 /* One end of the rename: a name in a directory and what it means. */
@@ -121,18 +123,40 @@ static void exchange(struct tree *t, uint64_t op, const struct end *a,
 	touch_ends(t, a, b);
 }
 
+/* @link begins to mean the source, the old name nothing or @white. */
+static void plan_link(struct tree *t, struct change *c, const struct end *from,
+		      uint32_t link, const struct draft *white)
+{
+	c->link[0].name = link;
+	c->link[0].node = from->node;
+	c->link[1].name = from->link;
+	if (!white)
+		return;
+	c->link[1].node = inode_node(t, white->ix);
+	c->mode_inode = white->ix;
+	c->mode = white->mode;
+}
+
+/* What becomes of the old name, after the commit. */
+static void leave(struct tree *t, const struct end *from,
+		  const struct draft *white)
+{
+	if (white)
+		atomic_store(&inode_state(t, white->ix)->nlink, 1);
+	else
+		link_remove(t, from->dir, from->link);
+}
+
 /* The old name's record goes; the new one's begins to mean the source. */
 static uint32_t replace(struct tree *t, uint64_t op, const struct end *from,
-			const struct end *to)
+			const struct end *to, const struct draft *white)
 {
 	struct change c = {.op = op};
 
-	c.link[0].name = to->link;
-	c.link[0].node = from->node;
-	c.link[1].name = from->link;
+	plan_link(t, &c, from, to->link, white);
 	plan_move(&c, 0, from, to->dir);
 	change_commit(t, &c);
-	link_remove(t, from->dir, from->link);
+	leave(t, from, white);
 	count_move(t, from, to->dir);
 	if (to->is_dir)
 		atomic_fetch_sub(&inode_state(t, to->dir)->nlink, 1);
@@ -142,7 +166,7 @@ static uint32_t replace(struct tree *t, uint64_t op, const struct end *from,
 }
 
 static int move(struct tree *t, uint64_t op, const struct end *from,
-		struct end *to)
+		struct end *to, const struct draft *white)
 {
 	struct change c = {.op = op};
 	uint32_t link;
@@ -151,40 +175,77 @@ static int move(struct tree *t, uint64_t op, const struct end *from,
 
 	if (r < 0)
 		return r;
-	c.link[0].name = link;
-	c.link[0].node = from->node;
-	c.link[1].name = from->link;
+	plan_link(t, &c, from, link, white);
 	plan_move(&c, 0, from, to->dir);
 	change_commit(t, &c);
 	/* In this order: what was prepared must not go with the last entry. */
 	link_insert(t, to->dir, link);
-	link_remove(t, from->dir, from->link);
+	leave(t, from, white);
 	count_move(t, from, to->dir);
 	touch_ends(t, from, to);
 	return 0;
 }
 
-static int rename_locked(struct tree *t, uint64_t op, uint64_t parent,
-			 uint64_t new_parent, struct end *from, struct end *to,
-			 unsigned flags, uint32_t *ret_dead)
+/* What one call is about. */
+struct renaming {
+	uint64_t parent;
+	uint64_t new_parent;
+	struct end from;
+	struct end to;
+	unsigned flags;
+	struct draft *white; /* NULL: none, or none any more */
+	uint32_t dead;       /* RECORD_NONE: nobody died */
+};
+
+static int rename_locked(struct tree *t, const struct tree_caller *who,
+			 struct renaming *a)
 {
-	int r = end_find(t, parent, from);
+	struct end *from = &a->from;
+	struct end *to = &a->to;
+	int r = end_find(t, a->parent, from);
 
 	if (r == 0)
-		r = end_find(t, new_parent, to);
+		r = end_find(t, a->new_parent, to);
 	if (r == 0)
-		r = check_ends(t, from, to, flags);
+		r = check_ends(t, from, to, a->flags);
+	if (r == 0 && a->white)
+		r = draft_settle_locked(t, who, from->dir, a->white);
 	if (r < 0)
 		return r;
 	/* Two names of one file: POSIX has nothing happen. */
 	if (to->link != RECORD_NONE && to->ix == from->ix)
 		return 0;
-	if (flags & RENAME_EXCHANGE)
-		exchange(t, op, from, to);
+	if (a->flags & RENAME_EXCHANGE)
+		exchange(t, who->op, from, to);
 	else if (to->link != RECORD_NONE)
-		*ret_dead = replace(t, op, from, to);
+		a->dead = replace(t, who->op, from, to, a->white);
 	else
-		r = move(t, op, from, to);
+		r = move(t, who->op, from, to, a->white);
+	/* It is in the old name's place now: not for us to bury any more. */
+	if (r == 0)
+		a->white = NULL;
+	return r;
+}
+
+static int rename_once(struct tree *t, const struct tree_caller *who,
+		       struct renaming *a)
+{
+	struct draft white = {.mode = S_IFCHR};
+	int r;
+
+	a->white = NULL;
+	if (a->flags & RENAME_WHITEOUT) {
+		r = draft_make(t, who, a->parent, NULL, 0, 0, NULL, &white);
+		if (r < 0)
+			return r;
+		a->white = &white;
+		tree_step(t);
+	}
+	rwlock_write(&t->lock);
+	r = rename_locked(t, who, a);
+	rwlock_write_end(&t->lock);
+	if (a->white)
+		inode_bury_unborn(t, row_of(who), white.ix);
 	return r;
 }
 
@@ -192,23 +253,25 @@ int tree_rename(struct tree *t, const struct tree_caller *who, uint64_t parent,
 		const char *name, uint64_t new_parent, const char *new_name,
 		unsigned flags)
 {
-	struct end from = {.name = name};
-	struct end to = {.name = new_name};
-	uint32_t dead = RECORD_NONE;
-	int r = name_check(name, &from.n);
+	struct renaming a = {.parent = parent,
+			     .new_parent = new_parent,
+			     .flags = flags,
+			     .dead = RECORD_NONE};
+	int r = name_check(name, &a.from.n);
 
 	if (r == 0)
-		r = name_check_new(new_name, &to.n);
+		r = name_check_new(new_name, &a.to.n);
 	if (r < 0)
 		return r;
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) ||
+	    (flags & RENAME_EXCHANGE && flags != RENAME_EXCHANGE))
 		return -EINVAL;
-	rwlock_write(&t->lock);
-	r = rename_locked(t, who->op, parent, new_parent, &from, &to, flags,
-			  &dead);
-	rwlock_write_end(&t->lock);
-	if (dead != RECORD_NONE)
-		inode_bury(t, row_of(who), dead);
+	do {
+		a.from = (struct end){.name = name, .n = a.from.n};
+		a.to = (struct end){.name = new_name, .n = a.to.n};
+		r = rename_once(t, who, &a);
+	} while (r == -EAGAIN);
+	if (a.dead != RECORD_NONE)
+		inode_bury(t, row_of(who), a.dead);
 	return r;
 }

@@ -107,20 +107,34 @@ static void do_remove(void)
 		model_remove(model, dir, name);
 }
 
+/* What a rename has left in place of @name, if it has. */
+static void find_whiteout(struct model_inode *dir, const char *name)
+{
+	struct tree_entry entry;
+
+	if (model_find(model, dir, name))
+		return;
+	assert_int_equal(tree_lookup(rig.tree, dir->node, name, &entry), 0);
+	model_make(model, dir, name, entry.node, S_IFCHR);
+}
+
 static void do_rename(void)
 {
 	struct model_inode *from = model_pick_dir(model, pick(1000));
 	struct model_inode *to = model_pick_dir(model, pick(1000));
 	const char *name = pick_name();
 	const char *new_name = pick_name();
-	unsigned flags = pick(4);
+	unsigned flags = pick(model_inodes(model) > 400 ? 4 : 8);
 	int wanted = model_may_rename(model, from, name, to, new_name, flags);
 	int r = tree_rename(rig.tree, &rig.who, from->node, name, to->node,
 			    new_name, flags);
 
 	agree(r, wanted, "rename");
-	if (r == 0)
-		model_rename(model, from, name, to, new_name, flags);
+	if (r < 0)
+		return;
+	model_rename(model, from, name, to, new_name, flags);
+	if (flags & RENAME_WHITEOUT)
+		find_whiteout(from, name);
 }
 
 static void do_setattr(void)

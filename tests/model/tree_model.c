@@ -259,7 +259,7 @@ int model_may_rename(struct model *m, struct model_inode *from,
 	struct model_inode *a = model_find(m, from, name);
 	struct model_inode *b = model_find(m, to, new_name);
 
-	if (flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & RENAME_EXCHANGE && flags != RENAME_EXCHANGE)
 		return -EINVAL;
 	if (!model_is_named(m, from) || !model_is_named(m, to) || !a)
 		return -ENOENT;

@@ -225,6 +225,51 @@ static void test_crash_in_replace(void **state)
 	crash_everywhere(rig, &kind);
 }
 
+/* f moves into d, over what is there if there is something. */
+static int run_whiteout(struct tree_rig *rig)
+{
+	return tree_rename(rig->tree, &rig->who, TREE_ROOT, "f",
+			   rig_find(rig, TREE_ROOT, "d"), "g", RENAME_WHITEOUT);
+}
+
+static int done_whiteout(struct tree_rig *rig)
+{
+	uint64_t f = rig_find(rig, TREE_ROOT, "f");
+	uint64_t g = rig_find(rig, rig_find(rig, TREE_ROOT, "d"), "g");
+	bool done;
+
+	if (!f || nlink_of(rig, f) != 1)
+		return -1;
+	done = S_ISCHR(rig_stat(rig, f).st_mode);
+	if (!done)
+		return g && rig_stat(rig, g).st_size == 5 ? -1 : 0;
+	if (!g || nlink_of(rig, g) != 1)
+		return -1;
+	return rig_stat(rig, g).st_size == 5 ? 1 : -1;
+}
+
+static void crash_in_whiteout(struct tree_rig *rig, bool replaces)
+{
+	static const struct kind kind = {run_whiteout, done_whiteout};
+	uint64_t d = rig_make(rig, TREE_ROOT, "d", S_IFDIR | 0755);
+
+	rig_write(rig, rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644), "hello",
+		  5);
+	if (replaces)
+		rig_make(rig, d, "g", S_IFREG | 0644);
+	crash_everywhere(rig, &kind);
+}
+
+static void test_crash_in_whiteout(void **state)
+{
+	crash_in_whiteout(*state, false);
+}
+
+static void test_crash_in_whiteout_over(void **state)
+{
+	crash_in_whiteout(*state, true);
+}
+
 static int run_exchange(struct tree_rig *rig)
 {
 	return tree_rename(rig->tree, &rig->who, rig_find(rig, TREE_ROOT, "a"),
@@ -379,6 +424,7 @@ int main(void)
 		TEST(test_crash_in_make),     TEST(test_crash_in_unlink),
 		TEST(test_crash_in_link),     TEST(test_crash_in_move),
 		TEST(test_crash_in_replace),  TEST(test_crash_in_exchange),
+		TEST(test_crash_in_whiteout), TEST(test_crash_in_whiteout_over),
 		TEST(test_crash_in_setxattr), TEST(test_replay),
 		TEST(test_ring_is_bounded),
 	};

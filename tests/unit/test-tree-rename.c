@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rename: every rule of POSIX and of the two flags. */
+/* Rename: every rule of POSIX and of the three flags. */
 #include "base/page.h"
 #include "tree/inside.h"
 #include "tree_rig.h"
@@ -130,6 +130,82 @@ static void test_not_below_itself(void **state)
 	assert_int_equal(rig_stat(rig, TREE_ROOT).st_nlink, 4);
 }
 
+static void assert_whiteout(struct tree_rig *rig, uint64_t dir,
+			    const char *name)
+{
+	uint64_t node = rig_find(rig, dir, name);
+	struct stat st;
+
+	assert_true(node != 0);
+	st = rig_stat(rig, node);
+	assert_int_equal(st.st_mode, S_IFCHR);
+	assert_int_equal(st.st_rdev, 0);
+	assert_int_equal(st.st_nlink, 1);
+}
+
+/* Nothing is left of whiteouts that were not needed. */
+static void test_no_whiteout(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = file(rig, TREE_ROOT, "f");
+	struct tree_stats before, after;
+	struct tree_entry entry;
+
+	file(rig, TREE_ROOT, "g");
+	assert_int_equal(
+		tree_link(rig->tree, &rig->who, f, TREE_ROOT, "h", &entry), 0);
+	tree_stats(rig->tree, &before);
+	assert_int_equal(mv(rig, TREE_ROOT, "f", TREE_ROOT, "g",
+			    RENAME_WHITEOUT | RENAME_NOREPLACE),
+			 -EEXIST);
+	assert_int_equal(mv(rig, TREE_ROOT, "f", TREE_ROOT, "g",
+			    RENAME_WHITEOUT | RENAME_EXCHANGE),
+			 -EINVAL);
+	assert_int_equal(
+		mv(rig, TREE_ROOT, "f", TREE_ROOT, "h", RENAME_WHITEOUT), 0);
+	assert_int_equal(rig_find(rig, TREE_ROOT, "f"), f);
+	tree_stats(rig->tree, &after);
+	assert_int_equal(after.inodes, before.inodes);
+	/* All inodes are in use: no whiteout, no rename. */
+	assert_int_equal(tree_set_nr_inodes(rig->tree, after.inodes), 0);
+	assert_int_equal(
+		mv(rig, TREE_ROOT, "f", TREE_ROOT, "x", RENAME_WHITEOUT),
+		-ENOSPC);
+	assert_int_equal(rig_find(rig, TREE_ROOT, "f"), f);
+}
+
+static void test_whiteout(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t a = directory(rig, TREE_ROOT, "a");
+	uint64_t b = directory(rig, TREE_ROOT, "b");
+	uint64_t d = directory(rig, a, "d");
+	uint64_t f = file(rig, a, "f");
+	uint64_t g = file(rig, b, "g");
+
+	/* A new name, then over a file, then a directory. */
+	assert_int_equal(mv(rig, a, "f", b, "f", RENAME_WHITEOUT), 0);
+	assert_whiteout(rig, a, "f");
+	assert_int_equal(rig_find(rig, b, "f"), f);
+	assert_int_equal(mv(rig, b, "f", b, "g", RENAME_WHITEOUT), 0);
+	assert_whiteout(rig, b, "f");
+	assert_int_equal(rig_find(rig, b, "g"), f);
+	assert_int_equal(rig_stat(rig, g).st_nlink, 0);
+	assert_int_equal(
+		mv(rig, a, "d", b, "d", RENAME_WHITEOUT | RENAME_NOREPLACE), 0);
+	assert_whiteout(rig, a, "d");
+	assert_int_equal(rig_find(rig, d, ".."), b);
+	assert_int_equal(rig_stat(rig, a).st_nlink, 2);
+	assert_int_equal(rig_stat(rig, b).st_nlink, 3);
+	/* A whiteout is a file like any other. */
+	assert_int_equal(mv(rig, a, "f", TREE_ROOT, "w", RENAME_WHITEOUT), 0);
+	assert_whiteout(rig, a, "f");
+	assert_whiteout(rig, TREE_ROOT, "w");
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, a, "f"), 0);
+	assert_int_equal(tree_unlink(rig->tree, &rig->who, a, "d"), 0);
+	assert_int_equal(tree_rmdir(rig->tree, &rig->who, TREE_ROOT, "a"), 0);
+}
+
 static void test_exchange(void **state)
 {
 	struct tree_rig *rig = *state;
@@ -144,7 +220,7 @@ static void test_exchange(void **state)
 	assert_int_equal(mv(rig, TREE_ROOT, "f", TREE_ROOT, "g",
 			    RENAME_EXCHANGE | RENAME_NOREPLACE),
 			 -EINVAL);
-	assert_int_equal(mv(rig, TREE_ROOT, "f", TREE_ROOT, "g", 4), -EINVAL);
+	assert_int_equal(mv(rig, TREE_ROOT, "f", TREE_ROOT, "g", 8), -EINVAL);
 	assert_int_equal(
 		mv(rig, TREE_ROOT, "f", TREE_ROOT, "g", RENAME_EXCHANGE), 0);
 	assert_int_equal(rig_find(rig, TREE_ROOT, "f"), g);
@@ -233,6 +309,8 @@ int main(void)
 		TEST(test_same_file),
 		TEST(test_kinds_must_match),
 		TEST(test_not_below_itself),
+		TEST(test_no_whiteout),
+		TEST(test_whiteout),
 		TEST(test_exchange),
 		TEST(test_times),
 		TEST(test_full_budget),

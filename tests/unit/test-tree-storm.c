@@ -106,7 +106,7 @@ static void change_names(struct worker *w, uint64_t dir, const char *name)
 		break;
 	case 2:
 		w->done += tree_rename(t, &w->who, dir, name, to, other,
-				       pick(w, 3)) == 0;
+				       pick(w, 6)) == 0;
 		break;
 	case 3:
 		if (tree_lookup(t, dir, name, &entry) < 0)
