@@ -166,7 +166,7 @@ class Buffered(Fio):
         if bench.quick:
             self.peers = ('foldfs', 'tmpfs', 'ext4-zram')
         super().__init__(bench, cells)
-        self.part = (16 << 20) if bench.quick else (256 << 20)
+        self.part = (8 << 20) if bench.quick else (256 << 20)
 
     def skip(self, peer, step):
         return False

@@ -29,7 +29,7 @@ class Trees(Case):
         super().__init__(bench)
         if bench.quick:
             self.peers = tuple(p for p in self.peers if p != 'btrfs-zstd')
-        self.mib = 12 if bench.quick else 200
+        self.mib = 10 if bench.quick else 200
         self.size = (256 if bench.quick else 1024) << 20
         self.budget = 20 if bench.quick else 150
 
