@@ -70,6 +70,7 @@ void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	ret->fill = 0;
 	ret->length = 0;
 	ret->err = 0;
+	ret->lost = false;
 	ret->spilled = false;
 	switch (entry_kind(word)) {
 	case ENTRY_EMPTY:
@@ -91,6 +92,7 @@ void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 		return;
 	default:
 		ret->err = -EIO;
+		ret->lost = entry_counts_as_lost(word);
 		return;
 	}
 	ret->length = ret->fill ? PAGE_BYTES : 0;
@@ -115,19 +117,23 @@ static int decode(struct stream *stream, const struct fetched *from, char *page)
 				 page, from->length);
 }
 
+/* Of one on disk that was said, and counted as the disk's, when it was read. */
+static bool is_known(const struct fetched *from)
+{
+	return from->err && (from->spilled || from->lost);
+}
+
 int fetch_decode(struct store *store, struct stream *stream,
 		 const struct fetched *from, char *page)
 {
 	int err = decode(stream, from, page);
 
-	if (err) {
+	if (err && !is_known(from)) {
 		store_count(store, stream->row, COUNT_READ_ERRORS, 1);
-		/* Of one on disk that was said when it was read. */
-		if (!from->spilled || !from->err)
-			log_limited(LOG_AT_ERROR,
-				    "a stored page cannot be decoded");
-		return -EIO;
+		log_limited(LOG_AT_ERROR, "a stored page cannot be decoded");
 	}
+	if (err)
+		return -EIO;
 	memset(page + from->length, 0, PAGE_BYTES - from->length);
 	return 0;
 }

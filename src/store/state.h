@@ -134,7 +134,8 @@ struct fetched {
 	size_t n_bytes;
 	unsigned length; /* decoded bytes; the page's rest is zeroes */
 	unsigned set;
-	int err; /* -EIO: the page is lost */
+	int err;   /* -EIO: the page is lost */
+	bool lost; /* and was counted when it was given up */
 	/* Its bytes are on disk: spill_load() comes before fetch_decode(). */
 	bool spilled;
 	struct extent_ref ref;
@@ -153,7 +154,8 @@ void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 void fetch_expect(struct store *store, const _Atomic uint64_t *slots,
 		  unsigned n);
 /* Decode to the first @n bytes of @page, a buffer of PAGE_BYTES (of @n bytes
- * if @n is PAGE_BYTES or the content is no longer than that). -EIO: counted. */
+ * if @n is PAGE_BYTES or the content is no longer than that). -EIO: counted, if
+ * it is RAM's fault. */
 int fetch_decode(struct store *store, struct stream *stream,
 		 const struct fetched *from, char *page) MUST_CHECK;
 
