@@ -71,10 +71,16 @@ int spill_reader_new(struct store *store, struct spill_reader **ret)
 
 void spill_reader_free(struct spill_reader *reader)
 {
+	struct budget *budget;
+	size_t n_bytes;
+
 	if (!reader)
 		return;
-	budget_give(arena_budget(reader->store->arena), reader->n_bytes);
+	budget = arena_budget(reader->store->arena);
+	n_bytes = reader->n_bytes;
 	heap_free(reader);
+	heap_purge();
+	budget_give(budget, n_bytes);
 }
 
 /* --- what is there --- */
