@@ -52,6 +52,7 @@ static int set_up_ring(struct backing_reader *r, unsigned flags)
 /* Whoever polls the ring itself does not hear of what the kernel has deferred. */
 static int make_ring(struct backing_reader *r)
 {
+	unsigned threads[] = {BACKING_READER_THREADS, 1};
 	int err;
 
 	r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -61,6 +62,8 @@ static int make_ring(struct backing_reader *r)
 	if (err == -EINVAL)
 		err = set_up_ring(r, 0);
 	if (!err) {
+		/* What cannot be told (Linux 5.14) is as it was before. */
+		io_uring_register_iowq_max_workers(&r->ring, threads);
 		err = io_uring_register_eventfd(&r->ring, r->event_fd);
 		if (err)
 			io_uring_queue_exit(&r->ring);

@@ -13,6 +13,13 @@
 
 struct backing_reader;
 
+/*
+ * A read that the kernel cannot start without waiting, for a lock that a write
+ * holds most of all, it gives to a thread that it makes: no more than so many at
+ * a time for each reader. They are charged to the daemon, 20 KiB each measured.
+ */
+#define BACKING_READER_THREADS 2u
+
 /* With up to @most reads under way, at least 32. -ENOSYS: this build or this
  * kernel has no io_uring; -ENOMEM, -EMFILE, and what io_uring_setup(2) says. */
 int backing_reader_new(struct backing *backing, unsigned most,

@@ -36,8 +36,8 @@
 /* So many are started, or so many requests served since, before the kernel is
  * told. */
 #define BATCH 8u
-/* What the kernel takes for a ring. */
-#define RING_BYTES (16u << 10)
+/* What the kernel takes for a ring and its threads. */
+#define RING_BYTES ((16u << 10) + BACKING_READER_THREADS * (24u << 10))
 /* Between two tries where there was no room for a parking. */
 #define TRY_AGAIN 4096u
 
