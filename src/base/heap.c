@@ -3,11 +3,14 @@
  * The process heap, and the one file that knows which allocator is below.
  *
  * jemalloc replaces malloc() when it is linked, so the standard names are
- * used for the work and mallctl() for arenas and figures. Sanitizers bring
- * their own malloc: then arenas are kept by hand, in a list of what each owns.
+ * used for the work and mallctl() where it must give back. Sanitizers bring their
+ * own malloc. Arenas are ours, in both: a list of what each has.
  */
 #include "base/heap.h"
+#include "base/check.h"
+#include "base/page.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,73 +64,20 @@ bool heap_fault_hit(void)
 #include <fcntl.h>
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /*
- * Read by jemalloc at its start. Few arenas: worker slots bring their own.
- * Freed memory goes back after a second, by the threads themselves: no thread
- * of jemalloc's may hold a lock while we serve swap. Address space is kept
- * (retain) so that coming back needs no mmap(); huge pages would make 2 MiB of
- * what is used in 4 KiB.
+ * Read by jemalloc at its start. One arena, 88 KiB each before there is
+ * anything in it: no page passes here, and threads have caches. Freed memory
+ * goes back after a second, by the threads themselves: no thread of jemalloc's
+ * may hold a lock while we serve swap. Address space is kept (retain) so that
+ * coming back needs no mmap(); huge pages would make 2 MiB of what is used in
+ * 4 KiB.
  */
-const char *malloc_conf = "narenas:2,background_thread:false,"
+const char *malloc_conf = "narenas:1,background_thread:false,"
 			  "dirty_decay_ms:1000,muzzy_decay_ms:0,"
 			  "retain:true,thp:never";
-
-/* The arena and cache setting the thread had before heap_arena_enter(). */
-static _Thread_local struct {
-	unsigned arena;
-	bool cache;
-	bool entered;
-} before;
-
-/*
- * Arenas that were given up: emptied as far as possible and handed out again.
- * Never destroyed: someone may still hold memory of theirs (or have it in a
- * thread's cache), and with `retain` each destroyed arena leaves 4 KiB of RAM
- * and 2 MiB of address space behind (84 MB after 20,000 workers).
- */
-#define PARKED_MAX 1024
-static _Atomic uint32_t parked[PARKED_MAX]; /* index + 1 */
-
-static void owned_add(void *p UNUSED)
-{
-}
-
-static void owned_remove(void *p UNUSED)
-{
-}
-
-/* jemalloc's figures are a snapshot of its last epoch. */
-static void refresh(void)
-{
-	uint64_t epoch = 1;
-
-	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
-}
-
-static size_t read_size(const char *name)
-{
-	size_t value = 0, n = sizeof(value);
-
-	return mallctl(name, &value, &n, NULL, 0) == 0 ? value : 0;
-}
-
-static size_t read_arena_size(unsigned arena, const char *what)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "stats.arenas.%u.%s", arena, what);
-	return read_size(name);
-}
-
-static int command_arena(unsigned arena, const char *verb)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "arena.%u.%s", arena, verb);
-	return mallctl(name, NULL, NULL, NULL, 0);
-}
 
 /* jemalloc's own asks for MADV_DONTNEED, which locked memory refuses. */
 static bool drop_locked(extent_hooks_t *hooks UNUSED, void *base,
@@ -150,16 +100,13 @@ static bool merge(extent_hooks_t *hooks UNUSED, void *a UNUSED,
 	return false;
 }
 
-/* Its own for all else; NULL until heap_keep(). */
-static extent_hooks_t *hooks_now;
-
-static void keep_arena(unsigned arena)
+static void keep_arena(unsigned arena, extent_hooks_t *hooks)
 {
 	ssize_t never = -1;
 	char name[64];
 
 	snprintf(name, sizeof(name), "arena.%u.extent_hooks", arena);
-	mallctl(name, NULL, NULL, &hooks_now, sizeof(hooks_now));
+	mallctl(name, NULL, NULL, &hooks, sizeof(hooks));
 	snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
 	mallctl(name, NULL, NULL, &never, sizeof(never));
 }
@@ -177,21 +124,24 @@ void heap_keep(void)
 	hooks = *own;
 	hooks.purge_forced = drop_locked;
 	hooks.merge = merge;
-	hooks_now = &hooks;
 	n = sizeof(arenas);
 	mallctl("arenas.narenas", &arenas, &n, NULL, 0);
 	for (unsigned i = 0; i < arenas; i++)
-		keep_arena(i);
+		keep_arena(i, &hooks);
 	mallctl("arenas.dirty_decay_ms", NULL, NULL, &never, sizeof(never));
 }
 
 void heap_purge(void)
 {
-	command_arena(MALLCTL_ARENAS_ALL, "purge");
+	char name[64];
+
+	snprintf(name, sizeof(name), "arena.%u.purge", MALLCTL_ARENAS_ALL);
+	mallctl(name, NULL, NULL, NULL, 0);
 }
 
-/* RssAnon of /proc/self/status; no heap call, for this is the heap. 0: none. */
-static size_t kernel_anon_bytes(void)
+/* RssAnon of /proc/self/status. No heap call, for this is the heap; and none of
+ * its own figures, for to have them it takes 200 KiB. */
+size_t heap_resident_bytes(void)
 {
 	static const char key[] = "\nRssAnon:";
 	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
@@ -210,103 +160,25 @@ static size_t kernel_anon_bytes(void)
 	return at ? strtoul(at + sizeof(key) - 1, NULL, 10) << 10 : 0;
 }
 
-/* Active pages count whole, also those at a large block's end that nobody
- * ever touched; the kernel's figure also has what is none of the heap's. */
-size_t heap_resident_bytes(void)
+/* Zeroed. A huge page would be 2 MiB of what is used in 4 KiB. */
+static void *piece_map(size_t n)
 {
-	size_t active, anon = kernel_anon_bytes();
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	refresh();
-	active = read_size("stats.active");
-	return anon && anon < active ? anon : active;
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, n, MADV_NOHUGEPAGE);
+	return p;
 }
 
-/* What a thread has in its cache counts as allocated: ours goes first. */
-size_t heap_arena_bytes(unsigned arena)
+static void piece_unmap(void *p, size_t bytes)
 {
-	mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
-	refresh();
-	return read_arena_size(arena, "small.allocated") +
-	       read_arena_size(arena, "large.allocated");
-}
-
-static bool unpark(unsigned *ret_arena)
-{
-	for (unsigned i = 0; i < PARKED_MAX; i++) {
-		uint32_t word = atomic_exchange_explicit(&parked[i], 0,
-							 memory_order_relaxed);
-
-		if (word != 0) {
-			*ret_arena = word - 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void park(unsigned arena)
-{
-	command_arena(arena, "purge");
-	for (unsigned i = 0; i < PARKED_MAX; i++) {
-		uint32_t none = 0;
-
-		if (atomic_compare_exchange_strong_explicit(
-			    &parked[i], &none, arena + 1, memory_order_relaxed,
-			    memory_order_relaxed))
-			return;
-	}
-}
-
-int heap_arena_new(unsigned *ret_arena)
-{
-	unsigned arena;
-	size_t n = sizeof(arena);
-
-	if (must_fail())
-		return -ENOMEM;
-	if (!unpark(&arena) &&
-	    mallctl("arenas.create", &arena, &n, hooks_now ? &hooks_now : NULL,
-		    hooks_now ? sizeof(hooks_now) : 0))
-		return -ENOMEM;
-	*ret_arena = arena;
-	return 0;
-}
-
-void heap_arena_free(unsigned arena)
-{
-	park(arena);
-}
-
-/* Without the cache, or memory would come from another arena by way of it. */
-void heap_arena_enter(unsigned arena)
-{
-	bool off = false;
-	size_t n = sizeof(before.cache);
-
-	if (before.entered)
-		heap_arena_leave();
-	mallctl("thread.tcache.enabled", &before.cache, &n, &off, sizeof(off));
-	n = sizeof(before.arena);
-	mallctl("thread.arena", &before.arena, &n, &arena, sizeof(arena));
-	before.entered = true;
-}
-
-void heap_arena_leave(void)
-{
-	if (!before.entered)
-		return;
-	mallctl("thread.arena", NULL, NULL, &before.arena,
-		sizeof(before.arena));
-	mallctl("thread.tcache.enabled", NULL, NULL, &before.cache,
-		sizeof(before.cache));
-	before.entered = false;
+	munmap(p, bytes);
 }
 
 #else
 /* --- the sanitizer's malloc --- */
-
-#include <malloc.h>
-#include <pthread.h>
 
 /*
  * Read by the sanitizers at their start. ENOMEM is ordinary here, also for
@@ -324,52 +196,6 @@ const char *__tsan_default_options(void)
 	return "allocator_may_return_null=1";
 }
 
-/* What a piece of arena memory is: found by its address when it is freed. */
-struct owned {
-	struct owned *next;
-	void *p;
-	size_t bytes;
-	unsigned arena;
-};
-
-static pthread_mutex_t owned_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct owned *owned_list;
-static unsigned arenas_made;
-static _Thread_local unsigned entered; /* 0: none; indexes start at 1 */
-
-static void owned_add(void *p)
-{
-	struct owned *o;
-
-	if (entered == 0 || !p)
-		return;
-	o = malloc(sizeof(*o));
-	if (!o)
-		return;
-	o->p = p;
-	o->bytes = malloc_usable_size(p);
-	o->arena = entered;
-	pthread_mutex_lock(&owned_lock);
-	o->next = owned_list;
-	owned_list = o;
-	pthread_mutex_unlock(&owned_lock);
-}
-
-static void owned_remove(void *p)
-{
-	struct owned *gone = NULL;
-
-	pthread_mutex_lock(&owned_lock);
-	for (struct owned **at = &owned_list; *at; at = &(*at)->next)
-		if ((*at)->p == p) {
-			gone = *at;
-			*at = gone->next;
-			break;
-		}
-	pthread_mutex_unlock(&owned_lock);
-	free(gone);
-}
-
 size_t heap_resident_bytes(void)
 {
 	return 0;
@@ -383,18 +209,48 @@ void heap_keep(void)
 {
 }
 
+/* It watches over the end of its own blocks, and of no mapping. */
+static void *piece_map(size_t n)
+{
+	void *p = NULL;
+
+	if (posix_memalign(&p, PAGE_BYTES, n) != 0)
+		return NULL;
+	return memset(p, 0, n);
+}
+
+static void piece_unmap(void *p, size_t bytes UNUSED)
+{
+	free(p);
+}
+#endif
+
+/* --- arenas --- */
+
+/*
+ * What an arena has. Each is a mapping of its own, and goes back whole: the
+ * few that there are, three or four for each worker slot, are large, and an
+ * arena of jemalloc's is 88 KiB before there is anything in it.
+ */
+struct piece {
+	struct piece *next;
+	void *p;
+	size_t bytes;
+	unsigned arena;
+};
+
+static pthread_mutex_t pieces_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct piece *pieces;
+static _Atomic unsigned arenas_made;
+static _Thread_local unsigned entered; /* 0: none; the first arena is 1 */
+
 int heap_arena_new(unsigned *ret_arena)
 {
 	if (must_fail())
 		return -ENOMEM;
-	pthread_mutex_lock(&owned_lock);
-	*ret_arena = ++arenas_made;
-	pthread_mutex_unlock(&owned_lock);
+	*ret_arena = 1 + atomic_fetch_add_explicit(&arenas_made, 1,
+						   memory_order_relaxed);
 	return 0;
-}
-
-void heap_arena_free(unsigned arena UNUSED)
-{
 }
 
 void heap_arena_enter(unsigned arena)
@@ -411,54 +267,95 @@ size_t heap_arena_bytes(unsigned arena)
 {
 	size_t sum = 0;
 
-	pthread_mutex_lock(&owned_lock);
-	for (struct owned *o = owned_list; o; o = o->next)
-		if (o->arena == arena)
-			sum += o->bytes;
-	pthread_mutex_unlock(&owned_lock);
+	pthread_mutex_lock(&pieces_lock);
+	for (const struct piece *piece = pieces; piece; piece = piece->next)
+		if (piece->arena == arena)
+			sum += piece->bytes;
+	pthread_mutex_unlock(&pieces_lock);
 	return sum;
 }
-#endif
+
+static void *piece_new(size_t n)
+{
+	struct piece *piece;
+
+	if (n > SIZE_MAX - PAGE_BYTES)
+		return NULL;
+	piece = malloc(sizeof(*piece));
+	if (!piece)
+		return NULL;
+	piece->arena = entered;
+	piece->bytes = (n + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+	piece->p = piece_map(n);
+	if (!piece->p) {
+		free(piece);
+		return NULL;
+	}
+	pthread_mutex_lock(&pieces_lock);
+	piece->next = pieces;
+	pieces = piece;
+	pthread_mutex_unlock(&pieces_lock);
+	return piece->p;
+}
+
+/* False: @p is none. All of them begin a page, and hardly anything else does
+ * that is freed while requests are served. */
+static bool piece_free(void *p)
+{
+	struct piece *gone = NULL;
+
+	if ((uintptr_t)p % PAGE_BYTES != 0)
+		return false;
+	pthread_mutex_lock(&pieces_lock);
+	for (struct piece **at = &pieces; *at; at = &(*at)->next)
+		if ((*at)->p == p) {
+			gone = *at;
+			*at = gone->next;
+			break;
+		}
+	pthread_mutex_unlock(&pieces_lock);
+	if (!gone)
+		return false;
+	piece_unmap(gone->p, gone->bytes);
+	free(gone);
+	return true;
+}
 
 /* --- allocation --- */
 
 void *heap_alloc(size_t n)
 {
-	void *p = must_fail() ? NULL : malloc(n);
-
-	owned_add(p);
-	return p;
+	if (must_fail())
+		return NULL;
+	return entered ? piece_new(n) : malloc(n);
 }
 
 void *heap_zalloc(size_t count, size_t size)
 {
-	void *p = must_fail() ? NULL : calloc(count, size);
+	size_t n;
 
-	owned_add(p);
-	return p;
+	if (must_fail())
+		return NULL;
+	if (!entered)
+		return calloc(count, size);
+	return __builtin_mul_overflow(count, size, &n) ? NULL : piece_new(n);
 }
 
 void *heap_aligned(size_t align, size_t n)
 {
 	void *p = NULL;
 
-	if (must_fail() || posix_memalign(&p, align, n) != 0)
+	if (must_fail())
 		return NULL;
-	owned_add(p);
-	return p;
+	if (entered)
+		return align <= PAGE_BYTES ? piece_new(n) : NULL;
+	return posix_memalign(&p, align, n) == 0 ? p : NULL;
 }
 
 void *heap_resize(void *old, size_t n)
 {
-	void *p;
-
-	if (must_fail())
-		return NULL;
-	/* Off the list first: once realloc() is done another may have @old. */
-	owned_remove(old);
-	p = realloc(old, n);
-	owned_add(p ? p : old);
-	return p;
+	debug_invariant(!entered);
+	return must_fail() ? NULL : realloc(old, n);
 }
 
 char *heap_strdup(const char *s)
@@ -471,10 +368,8 @@ char *heap_strdup(const char *s)
 
 void heap_free(void *p)
 {
-	if (!p)
-		return;
-	owned_remove(p);
-	free(p);
+	if (p && !piece_free(p))
+		free(p);
 }
 
 void heap_autofree(void *variable)

@@ -37,8 +37,8 @@ void heap_purge(void);
 /*
  * The process is locked in RAM (base/resident.h): nothing goes back by itself
  * any more, for a page that comes again would have to be found while there is
- * none; what is asked for does (heap_purge(), arenas that are freed). While
- * there is one thread.
+ * none; what is asked for does (heap_purge(), pieces of arenas). While there is
+ * one thread.
  */
 void heap_keep(void);
 
@@ -48,8 +48,8 @@ void heap_keep(void);
  */
 void heap_autofree(void *variable);
 
-/* RAM of the heap's pages in use, never more than all the anonymous memory that
- * the kernel charges the process for; 0 unknown. */
+/* All the anonymous memory that the kernel charges the process for: the heap, but
+ * for some stacks and what libraries have written to; 0 unknown. */
 size_t heap_resident_bytes(void);
 
 /* Allocations made so far by the calling thread (heap_alloc and friends). */
@@ -64,28 +64,19 @@ void heap_fail_nth(uint64_t n);
 bool heap_fault_hit(void);
 
 /*
- * An arena of the allocator for one worker slot, so that what the slot holds
- * is counted apart and given back whole. heap_arena_new() gives its index in
- * @ret_arena, or -ENOMEM; builds without jemalloc count by hand and behave
- * the same.
+ * What one worker slot holds, counted apart and given back whole. Each piece
+ * is whole pages and a mapping of its own, so an arena is for a few large ones.
+ * heap_arena_new() gives a number that no other has had, or -ENOMEM.
  */
 int heap_arena_new(unsigned *ret_arena) MUST_CHECK;
 /*
- * No thread may be in it. Memory of it that is still allocated stays valid.
- * The arena is emptied and kept for the next heap_arena_new().
- */
-void heap_arena_free(unsigned arena);
-/*
  * What the calling thread allocates until heap_arena_leave() comes from
- * @arena; it may be freed anywhere. For set-up, not for a thread's whole life:
- * the thread has no cache of small pieces in between. Does not nest.
+ * @arena and begins a page; zeroed. It may be freed anywhere, and is gone
+ * then; it cannot be resized. Does not nest.
  */
 void heap_arena_enter(unsigned arena);
 void heap_arena_leave(void);
-/*
- * Bytes allocated from @arena and not freed. Pieces of 32 KiB and less that
- * another thread freed count until that thread's cache lets go of them.
- */
+/* Bytes of the pieces of @arena that have not been freed. */
 size_t heap_arena_bytes(unsigned arena);
 
 #endif

@@ -19,7 +19,7 @@
  *
  * Each stream's memory is in a heap arena of its own, which goes back whole
  * with it: callers need none around these calls (heap_arena_leave() is as
- * good as done after stream_up(), stream_down() and streams_prepare()).
+ * good as done after stream_up() and streams_prepare()).
  */
 #ifndef SRC_CODEC_STREAM_H
 #define SRC_CODEC_STREAM_H
@@ -144,7 +144,7 @@ struct stream_stats {
 	uint64_t unprepared;  /* pages left raw: codec was not prepared */
 	bool up;
 };
-/* No lock, no waiting: single numbers are right, not the set of them. */
+/* No lock that is held for long: single numbers are right, not the set of them. */
 struct stream_stats stream_stats(struct streams *streams, unsigned slot);
 /* RAM of one stream for @params, for the budget, before it is made. */
 size_t stream_bytes(const struct codec_params *params);

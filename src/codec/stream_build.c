@@ -73,9 +73,7 @@ int stream_ctx_make(struct stream *stream, const struct codec_params *params,
 
 void stream_ctx_drop(struct stream *stream, struct stream_ctx *ctx)
 {
-	heap_arena_enter(stream->arena);
 	ctx_drop(stream, ctx);
-	heap_arena_leave();
 }
 
 static int make_dec(struct stream *stream)
@@ -119,7 +117,7 @@ static struct stream *make_block(struct stream_counts *counts)
 	return &block->stream;
 }
 
-/* Takes what is half built as well. The arena is entered. */
+/* Takes what is half built as well. */
 static void unmake(struct stream *stream)
 {
 	struct stream_counts *counts = stream->counts;
@@ -154,10 +152,8 @@ int stream_build(struct sets *sets, unsigned slot,
 	if (r < 0 && stream)
 		unmake(stream);
 	heap_arena_leave();
-	if (r < 0) {
-		heap_arena_free(arena);
+	if (r < 0)
 		return r;
-	}
 	stream->arena = arena;
 	stream->sets = sets;
 	stream->slot = slot;
@@ -168,12 +164,7 @@ int stream_build(struct sets *sets, unsigned slot,
 
 void stream_destroy(struct stream *stream)
 {
-	unsigned arena = stream->arena;
-
-	heap_arena_enter(arena);
 	unmake(stream);
-	heap_arena_leave();
-	heap_arena_free(arena);
 }
 
 size_t stream_bytes(const struct codec_params *params)
