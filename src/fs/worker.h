@@ -23,9 +23,10 @@ void worker_own_buffers(struct worker *w);
 /* What the budget has, without what is charged and not in RAM: parts of buffers
  * that only large requests use, of which there was none lately. */
 uint64_t workers_used_bytes(struct fs *fs);
-/* Of requests with no more data than this none is large: the kernel reads ahead
- * so much, and most programs write no more at once. */
-#define WORKER_SMALL_BYTES (128u << 10)
+/* Of requests with no more data than this none is large: names, attributes, most
+ * small files. More is soon touched again, and at rest it would be the largest
+ * part of what a worker takes. */
+#define WORKER_SMALL_BYTES (16u << 10)
 /* For swap: nothing of them goes back, also where memory is not locked, for what
  * is short when swap is written to is memory. */
 bool worker_keeps_buffers(const struct worker *w);
