@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/check.h"
 #include "base/page.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -60,7 +61,6 @@ bool heap_fault_hit(void)
 #if !SANITIZED
 /* --- jemalloc --- */
 
-#include "base/resident.h"
 #include <fcntl.h>
 #include <jemalloc/jemalloc.h>
 #include <stdio.h>
@@ -169,7 +169,10 @@ static void *piece_map(size_t n)
 	if (p == MAP_FAILED)
 		return NULL;
 	madvise(p, n, MADV_NOHUGEPAGE);
-	return p;
+	if (resident_fill(p, n) == 0)
+		return p;
+	munmap(p, n);
+	return NULL;
 }
 
 static void piece_unmap(void *p, size_t bytes)
@@ -271,6 +274,19 @@ size_t heap_arena_bytes(unsigned arena)
 	for (const struct piece *piece = pieces; piece; piece = piece->next)
 		if (piece->arena == arena)
 			sum += piece->bytes;
+	pthread_mutex_unlock(&pieces_lock);
+	return sum;
+}
+
+size_t heap_arena_absent_bytes(unsigned arena)
+{
+	size_t sum = 0;
+
+	pthread_mutex_lock(&pieces_lock);
+	for (const struct piece *piece = pieces; piece; piece = piece->next)
+		if (piece->arena == arena)
+			sum += piece->bytes -
+			       resident_bytes(piece->p, piece->bytes);
 	pthread_mutex_unlock(&pieces_lock);
 	return sum;
 }

@@ -71,12 +71,15 @@ bool heap_fault_hit(void);
 int heap_arena_new(unsigned *ret_arena) MUST_CHECK;
 /*
  * What the calling thread allocates until heap_arena_leave() comes from
- * @arena and begins a page; zeroed. It may be freed anywhere, and is gone
+ * @arena and begins a page; zeroed, and in RAM once it is written to, or at once
+ * where memory is locked. It may be freed anywhere, and is gone
  * then; it cannot be resized. Does not nest.
  */
 void heap_arena_enter(unsigned arena);
 void heap_arena_leave(void);
-/* Bytes of the pieces of @arena that have not been freed. */
+/* Bytes of the pieces of @arena that have not been freed; and what of these is
+ * not in RAM, for nobody has written there. */
 size_t heap_arena_bytes(unsigned arena);
+size_t heap_arena_absent_bytes(unsigned arena);
 
 #endif

@@ -509,6 +509,20 @@ size_t streams_prepare_bytes(struct streams *streams,
 	return n;
 }
 
+uint64_t streams_absent_bytes(struct streams *streams)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < STREAMS_MAX; i++) {
+		unsigned arena_plus_1 = atomic_load_explicit(
+			&streams->slot[i].arena_plus_1, memory_order_relaxed);
+
+		if (arena_plus_1)
+			n += heap_arena_absent_bytes(arena_plus_1 - 1);
+	}
+	return n;
+}
+
 struct stream_stats stream_stats(struct streams *streams, unsigned ix)
 {
 	const struct slot *slot = &streams->slot[ix];

@@ -104,6 +104,9 @@ struct stream *stream_get(struct streams *streams, unsigned hint);
 /* As stream_get() but never waits: NULL when none is free at once. */
 struct stream *stream_try(struct streams *streams, unsigned hint);
 void stream_put(struct streams *streams, struct stream *stream);
+/* Of the stream held: what only batches of pages use goes back to the kernel,
+ * until the next one touches it. Not for memory that must stay. */
+void stream_rest(struct stream *stream);
 
 /*
  * Give every stream that is up or kept a context for @params; -ENOMEM and
@@ -146,6 +149,8 @@ struct stream_stats {
 };
 /* No lock that is held for long: single numbers are right, not the set of them. */
 struct stream_stats stream_stats(struct streams *streams, unsigned slot);
+/* Of what all slots hold, what is not in RAM, for nobody has written there. */
+uint64_t streams_absent_bytes(struct streams *streams);
 /* RAM of one stream for @params, for the budget, before it is made. */
 size_t stream_bytes(const struct codec_params *params);
 /* The same of one that comes up now, with the contexts that all have; and what

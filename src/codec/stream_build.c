@@ -2,26 +2,27 @@
 /* The memory of one stream: its heap arena, buffers and contexts. */
 #include "codec/stream_build.h"
 #include "base/heap.h"
+#include "base/page.h"
+#include "base/resident.h"
 #include <errno.h>
-#include <string.h>
 
 /* A stream and its buffers are one block. */
 struct block {
 	struct stream stream;
-	char out[STREAM_BATCH][STREAM_SLOT_BYTES] CACHE_ALIGNED;
+	/* What few pages need comes first, and the rest may go. */
 	char page[PAGE_BYTES] CACHE_ALIGNED;
 	char scratch[STREAM_SLOT_BYTES] CACHE_ALIGNED;
+	char out[STREAM_BATCH][STREAM_SLOT_BYTES] CACHE_ALIGNED;
 } CACHE_ALIGNED;
 _Static_assert(STREAM_SLOT_BYTES % CODEC_ALIGN == 0, "each slot is aligned");
 
-/* Zeroed and so resident. The arena is entered. */
+/* Zeroed. The arena is entered. */
 static void *take(struct stream_counts *counts, size_t n)
 {
 	void *mem = heap_aligned(CODEC_ALIGN, n);
 
 	if (!mem)
 		return NULL;
-	memset(mem, 0, n);
 	atomic_fetch_add_explicit(&counts->held_bytes, n, memory_order_relaxed);
 	return mem;
 }
@@ -160,6 +161,17 @@ int stream_build(struct sets *sets, unsigned slot,
 	stream->row = slot;
 	*ret_stream = stream;
 	return 0;
+}
+
+void stream_rest(struct stream *stream)
+{
+	struct block *block = container_of(stream, struct block, stream);
+	size_t from = (size_t)(block->out[1] - (char *)block);
+	/* What the kernel keeps is counted as before. */
+	bool gone UNUSED;
+
+	from = (from + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1);
+	gone = resident_drop((char *)block + from, sizeof(*block) - from);
 }
 
 void stream_destroy(struct stream *stream)

@@ -14,8 +14,8 @@ struct stream_plan {
 	struct codec_params next; /* becomes the spare */
 };
 
-/* A whole stream by @plan, or -ENOMEM and nothing. All memory is touched, so
- * that using it later needs no memory from the kernel either. */
+/* A whole stream by @plan, or -ENOMEM and nothing. Where memory is locked all of
+ * it is there, so that using it later needs none from the kernel either. */
 int stream_build(struct sets *sets, unsigned slot,
 		 const struct stream_plan *plan, struct stream_counts *counts,
 		 struct stream **ret_stream) MUST_CHECK;

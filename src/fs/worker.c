@@ -78,13 +78,15 @@ void workers_charge(struct fs *fs)
 		charge_slot(&fs->worker[i]);
 }
 
-/* All under the lock, by which buffers come after their charge and go before. */
+/* All under the lock, by which what is not in RAM comes after its charge and goes
+ * before. */
 uint64_t workers_used_bytes(struct fs *fs)
 {
 	uint64_t bytes;
 
 	lock_take(&fs->charge_lock);
-	bytes = budget_used(&fs->engine.budget);
+	bytes = budget_used(&fs->engine.budget) -
+		streams_absent_bytes(fs->engine.streams);
 	for (unsigned i = 0; i < CREW_MAX; i++) {
 		const struct worker *w = &fs->worker[i];
 
@@ -98,9 +100,17 @@ uint64_t workers_used_bytes(struct fs *fs)
 
 void worker_shrink_buffers(struct worker *w)
 {
+	struct streams *streams = w->fs->engine.streams;
 	/* What the kernel keeps is counted as before. */
 	bool gone UNUSED = resident_drop(w->buffers + SMALL_BYTES,
 					 BUFFER_BYTES - SMALL_BYTES);
+	/* Its own, unless somebody has that just now. */
+	struct stream *stream = stream_try(streams, w->slot);
+
+	if (!stream)
+		return;
+	stream_rest(stream);
+	stream_put(streams, stream);
 }
 
 uint64_t worker_bytes(struct fs *fs)

@@ -21,7 +21,7 @@ void workers_fini(struct fs *fs);
 /* A request goes into the buffers of its slot, and comes from there. */
 void worker_own_buffers(struct worker *w);
 /* What the budget has, without what is charged and not in RAM: parts of buffers
- * that only large requests use, of which there was none lately. */
+ * and streams that only large requests use, of which there was none lately. */
 uint64_t workers_used_bytes(struct fs *fs);
 /* Of requests with no more data than this none is large: names, attributes, most
  * small files. More is soon touched again, and at rest it would be the largest

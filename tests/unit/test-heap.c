@@ -260,6 +260,31 @@ static void test_arena_of_a_thread_that_ended(void **state UNUSED)
 	assert_int_equal(heap_arena_bytes(arena), 0);
 }
 
+/* Paid for is not there: only what was written to is. */
+static void test_arena_is_there_as_it_is_used(void **state UNUSED)
+{
+	unsigned arena;
+	char *p;
+
+	assert_int_equal(heap_arena_new(&arena), 0);
+	heap_arena_enter(arena);
+	p = heap_alloc(1 << 20);
+	heap_arena_leave();
+	assert_non_null(p);
+#if !SANITIZED
+	assert_int_equal(heap_arena_absent_bytes(arena), 1 << 20);
+	memset(p, 1, 1 << 18);
+	assert_int_equal(heap_arena_absent_bytes(arena), 3 << 18);
+#endif
+	for (size_t i = 1 << 18; i < 1 << 20; i++)
+		assert_int_equal(p[i], 0);
+	memset(p, 1, 1 << 20);
+	assert_int_equal(heap_arena_absent_bytes(arena), 0);
+	assert_int_equal(heap_arena_bytes(arena), 1 << 20);
+	heap_free(p);
+	assert_int_equal(heap_arena_absent_bytes(arena), 0);
+}
+
 /* Slots come and go for ever: nothing of them may stay. */
 static void test_arenas_come_and_go(void **state UNUSED)
 {
@@ -314,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_arena_counts_its_own),
 		cmocka_unit_test(test_two_arenas),
 		cmocka_unit_test(test_arena_of_a_thread_that_ended),
+		cmocka_unit_test(test_arena_is_there_as_it_is_used),
 		cmocka_unit_test(test_arenas_come_and_go),
 		cmocka_unit_test(test_resident_is_real),
 	};

@@ -86,6 +86,37 @@ static void test_eager_gives_all_back(void **state)
 	assert_true(heap_resident_bytes() <= before + 8 * MIB);
 }
 
+/* What only batches use is there after one, and not when the stream has rested;
+ * and what is in it then works. */
+static void test_rested_works_as_before(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t held;
+	struct stream *s;
+
+	up(f, 3);
+	held = stats(f, 3).held_bytes;
+	s = stream_get(f->streams, 3);
+	for (unsigned i = 0; i < STREAM_BATCH; i++)
+		memset(s->out[i], 1, STREAM_SLOT_BYTES);
+	stream_put(f->streams, s);
+	for (unsigned i = 0; i < 2; i++) {
+#if !SANITIZED
+		uint64_t absent = streams_absent_bytes(f->streams);
+#endif
+		s = stream_get(f->streams, 3);
+		stream_rest(s);
+		stream_put(f->streams, s);
+#if !SANITIZED
+		if (i == 0)
+			assert_true(streams_absent_bytes(f->streams) >=
+				    absent + 30 * STREAM_SLOT_BYTES);
+#endif
+		assert_works(f, 3);
+	}
+	assert_int_equal(stats(f, 3).held_bytes, held);
+}
+
 static void test_idle_goes_when_its_time_is_over(void **state)
 {
 	struct fixture *f = *state;
@@ -296,6 +327,7 @@ int main(void)
 		TEST(test_second_context_enomem),
 		TEST(test_up_and_down_keep_one_stream),
 		TEST(test_eager_gives_all_back),
+		TEST(test_rested_works_as_before),
 		TEST(test_idle_goes_when_its_time_is_over),
 		TEST(test_up_fails_at_every_step),
 		TEST(test_change_fails_at_every_step),
