@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 
 /* The kernel may remember for long that there is nothing: who makes the name
  * goes through the same kernel. */
@@ -240,21 +241,47 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_result(req, r);
 }
 
+/* A rename: from where, to where. */
+struct moving {
+	fuse_ino_t parent;
+	const char *name;
+	fuse_ino_t new_parent;
+	const char *new_name;
+	unsigned flags;
+};
+
+static int move_once(struct fs *fs, struct tree_caller *who,
+		     const struct moving *m)
+{
+	int r;
+
+	/* A whiteout is a new file, which inherits what its directory gives. */
+	if (m->flags & RENAME_WHITEOUT) {
+		who->stream = op_stream(fs);
+		if (!who->stream)
+			return -EIO;
+	}
+	r = tree_rename(fs->engine.tree, who, m->parent, m->name, m->new_parent,
+			m->new_name, m->flags);
+	if (who->stream)
+		stream_put(fs->engine.streams, who->stream);
+	return r;
+}
+
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	       fuse_ino_t new_parent, const char *new_name, unsigned flags)
 {
 	struct fs *fs = op_fs(req);
 	struct tree_caller who = op_caller(req);
+	struct moving m = {parent, name, new_parent, new_name, flags};
 	struct room room = {0};
 	int r = -EPERM;
 
 	if (!op_is_control(parent, name) &&
 	    !op_is_control(new_parent, new_name)) {
-		r = tree_rename(fs->engine.tree, &who, parent, name, new_parent,
-				new_name, flags);
+		r = move_once(fs, &who, &m);
 		while (room_try_again(fs, r, &room))
-			r = tree_rename(fs->engine.tree, &who, parent, name,
-					new_parent, new_name, flags);
+			r = move_once(fs, &who, &m);
 	}
 	reply_result(req, r);
 }

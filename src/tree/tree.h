@@ -97,7 +97,8 @@ int tree_unlink(struct tree *tree, const struct tree_caller *who,
 int tree_rmdir(struct tree *tree, const struct tree_caller *who,
 	       uint64_t parent, const char *name) MUST_CHECK;
 /* @flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT (the old name
- * means a new character device 0:0 then, of the caller's); others -EINVAL. */
+ * means a new character device 0:0 then, of the caller's, which is made with
+ * @who's stream); others -EINVAL. */
 int tree_rename(struct tree *tree, const struct tree_caller *who,
 		uint64_t parent, const char *name, uint64_t new_parent,
 		const char *new_name, unsigned flags) MUST_CHECK;
