@@ -31,6 +31,7 @@ static const char *const class_names[] = {
 	[LOCK_TREE] = "tree",
 	[LOCK_FILE] = "file",
 	[LOCK_PAGES] = "pages",
+	[LOCK_PINS] = "pins",
 	[LOCK_SETS] = "sets",
 	[LOCK_POOL] = "pool",
 	[LOCK_SPANS] = "spans",

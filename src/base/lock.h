@@ -28,6 +28,7 @@ enum lock_class {
 	LOCK_TREE,         /* tree: every name, link count and attribute list */
 	LOCK_FILE,         /* store: shape of one file's map (rwlock) */
 	LOCK_PAGES,        /* store: entries of 64 neighbouring pages */
+	LOCK_PINS,         /* store: waiting for what one slot decodes */
 	LOCK_SETS,         /* codec: the parameter sets */
 	LOCK_POOL,         /* pool: one shard's spans */
 	LOCK_SPANS,        /* pool: spans that belong to no shard */

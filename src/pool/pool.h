@@ -4,10 +4,11 @@
  * zsmalloc and the API it grew into (read_begin / read_end / write).
  *
  * An object is 1 to POOL_OBJECT_MAX bytes and a 16-bit tag of its owner's. A
- * handle is never a pointer; no pointer into the pool survives _end(), and
- * between begin and end the caller must not block unless the backend says
- * SLEEP_MAPPED. An object's bytes never change after pool_write(): who wants
- * other bytes makes another object. Layer 2: knows base and arena.
+ * handle is never a pointer; no pointer into the pool survives _end(), unless
+ * the backend says STAYS, and between begin and end the caller must not block
+ * unless it says SLEEP_MAPPED. An object's bytes never change after
+ * pool_write(): who wants other bytes makes another object. Layer 2: knows base
+ * and arena.
  */
 #ifndef SRC_POOL_POOL_H
 #define SRC_POOL_POOL_H
@@ -36,7 +37,9 @@ static inline bool handle_is_none(struct handle h)
 enum pool_caps {
 	POOL_SLEEP_MAPPED = 1, /* may block between begin and end */
 	POOL_LINEAR = 2,       /* a view is one piece, straight from the pool */
-	POOL_MOVABLE = 4       /* objects may move between begin/end pairs */
+	POOL_MOVABLE = 4,      /* objects may move between begin/end pairs */
+	/* Linear, and a view's bytes stay there until the object is freed. */
+	POOL_STAYS = 8
 };
 
 /* What an object looks like between begin and end: one or two pieces. */

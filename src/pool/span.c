@@ -330,7 +330,7 @@ static void span_destroy(struct pool *pool)
 
 static const struct pool_ops span_ops = {
 	.name = "span",
-	.caps = POOL_SLEEP_MAPPED | POOL_LINEAR,
+	.caps = POOL_SLEEP_MAPPED | POOL_LINEAR | POOL_STAYS,
 	.alloc = span_alloc,
 	.free = span_free,
 	.write = span_write,

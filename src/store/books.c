@@ -4,7 +4,8 @@
  * sums follow them down.
  *
  * Whoever swapped a word out of its slot owns what the word names, so nothing
- * here needs a lock: readers copied the bytes while they held the group lock.
+ * here needs a lock: readers copied the bytes while they held the group lock,
+ * or have named the object, and are waited for.
  */
 #include "store/state.h"
 
@@ -34,8 +35,10 @@ static void count_set(struct books *books)
 
 static void free_handles(struct books *books)
 {
-	if (books->n_handles)
+	if (books->n_handles) {
+		pins_wait(books->store, books->handle, books->n_handles);
 		pool_free(books->store->pool, books->handle, books->n_handles);
+	}
 	books->n_handles = 0;
 }
 

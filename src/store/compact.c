@@ -139,6 +139,7 @@ static void move_batch(struct store *store, struct stream *stream,
 		pool_write(store->pool, move.to[i], move.tag[i], stream->out[i],
 			   move.n_bytes[i]);
 	moved = swap_in(store, file, first, &move);
+	pins_wait(store, move.to, move.n);
 	pool_free(store->pool, move.to, move.n);
 	store_count(store, stream->row, COUNT_COMPACTED, moved);
 }

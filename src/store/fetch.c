@@ -5,6 +5,7 @@
  * A page that cannot be had is an error of that page only, counted when
  * someone asks for its bytes; it is never shown as something else.
  */
+#include "base/check.h"
 #include "base/log.h"
 #include "codec/fill.h"
 #include "store/state.h"
@@ -34,12 +35,14 @@ static void fetch_object(struct store *store, struct handle h, void *scratch,
 	ret->set = tag_set(view.tag);
 	ret->length = tag_length(view.tag);
 	ret->n_bytes = view.bytes[0] + view.bytes[1];
-	if (raw_out && ret->set == SET_RAW && ret->n_bytes == PAGE_BYTES &&
-	    ret->length == PAGE_BYTES)
+	if (out && raw_out && ret->set == SET_RAW &&
+	    ret->n_bytes == PAGE_BYTES && ret->length == PAGE_BYTES)
 		out = raw_out;
-	ret->data = out;
+	ret->data = out ? out : view.piece[0];
 	if (ret->n_bytes > POOL_OBJECT_MAX) {
 		ret->err = -EIO;
+	} else if (!out) {
+		debug_invariant(!view.bytes[1]);
 	} else {
 		memcpy(out, view.piece[0], view.bytes[0]);
 		if (view.bytes[1])

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading: up to a batch of pages of one group is copied out under one pass
- * of the locks, then decoded straight into the caller's buffer.
+ * Reading: up to a batch of pages of one group is looked up under one pass of
+ * the locks, then decoded straight into the caller's buffer: a few pages from
+ * copies made under the locks, more from where they lie, pinned.
  */
 #include "store/state.h"
 #include <errno.h>
@@ -14,8 +15,12 @@ struct pass {
 	char *dst;
 	uint64_t first;
 	unsigned pages;
+	bool pinned;
 	struct fetched page[STREAM_BATCH];
 };
+
+/* From so many pages on a pin costs less than the copies. */
+#define PIN_LEAST 4u
 
 /* Offsets of page @i's bytes in the caller's buffer and in the page. */
 static char *pass_target(const struct pass *pass, unsigned i,
@@ -42,8 +47,25 @@ static void touch(_Atomic uint64_t *slot, uint64_t word)
 		atomic_store_explicit(slot, touched, memory_order_relaxed);
 }
 
-static void copy_out(struct store *store, struct stream *stream,
-		     struct file file, struct pass *pass)
+/* The group lock is held. */
+static void look_at(struct store *store, struct stream *stream,
+		    struct pass *pass, unsigned i, uint64_t word)
+{
+	unsigned from, n;
+	char *dst = pass_target(pass, i, &from, &n);
+
+	if (!pass->pinned) {
+		fetch(store, word, stream->scratch, stream->out[i],
+		      n == PAGE_BYTES ? dst : NULL, &pass->page[i]);
+		return;
+	}
+	if (entry_kind(word) == ENTRY_RAM)
+		pin_object(store, stream->slot, entry_handle(word));
+	fetch(store, word, stream->scratch, NULL, NULL, &pass->page[i]);
+}
+
+static void look_up(struct store *store, struct stream *stream,
+		    struct file file, struct pass *pass)
 {
 	struct rwlock *lock = store_file_lock(store, file);
 	struct lock *group = store_group_lock(store, file, pass->first);
@@ -52,14 +74,15 @@ static void copy_out(struct store *store, struct stream *stream,
 
 	rwlock_read(lock);
 	lock_take(group);
+	pass->pinned = store->in_place && pass->pages >= PIN_LEAST;
+	if (pass->pinned)
+		pin_begin(store, stream->slot);
 	slots = map_slots(store->arena, file.body, pass->first, &have);
 	/* Waiting for one header after the other took a tenth of a read. */
 	if (slots && pass->pages > 1)
 		fetch_expect(store, slots,
 			     have < pass->pages ? have : pass->pages);
 	for (unsigned i = 0; i < pass->pages; i++) {
-		unsigned from, n;
-		char *dst = pass_target(pass, i, &from, &n);
 		uint64_t word = 0;
 
 		if (slots && i < have) {
@@ -67,8 +90,7 @@ static void copy_out(struct store *store, struct stream *stream,
 						    memory_order_acquire);
 			touch(&slots[i], word);
 		}
-		fetch(store, word, stream->scratch, stream->out[i],
-		      n == PAGE_BYTES ? dst : NULL, &pass->page[i]);
+		look_at(store, stream, pass, i, word);
 	}
 	lock_drop(group);
 	rwlock_read_end(lock);
@@ -113,25 +135,37 @@ static int decode_spilled(struct store *store, struct stream *stream,
 	return 0;
 }
 
+/* Those in RAM, up to the first that fails; lets go of the pin. */
+static int decode_held(struct store *store, struct stream *stream,
+		       struct pass *pass, bool *ret_spilled)
+{
+	int err = 0;
+
+	if (pass->pinned)
+		pins_at_window();
+	for (unsigned i = 0; i < pass->pages && !err; i++) {
+		if (pass->page[i].spilled)
+			*ret_spilled = true;
+		else
+			err = decode_one(store, stream, pass, i);
+	}
+	if (pass->pinned)
+		pin_end(store, stream->slot);
+	return err;
+}
+
 /* -ESTALE: a page went from where it was; all is to be looked at again. */
 static int decode_all(struct store *store, struct stream *stream,
 		      struct file file, struct pass *pass,
 		      const struct store_ahead *ahead)
 {
 	bool spilled = false;
+	/* First, for reads from the disk go into out[] as well. */
+	int err = decode_held(store, stream, pass, &spilled);
 
-	/* First what is in out[], where reads from the disk go as well. */
-	for (unsigned i = 0; i < pass->pages; i++) {
-		int err;
-
-		spilled |= pass->page[i].spilled;
-		if (pass->page[i].spilled)
-			continue;
-		err = decode_one(store, stream, pass, i);
-		if (err)
-			return err;
-	}
-	return spilled ? decode_spilled(store, stream, file, pass, ahead) : 0;
+	if (err || !spilled)
+		return err;
+	return decode_spilled(store, stream, file, pass, ahead);
 }
 
 /* As much as one pass can take of @n bytes at @offset. */
@@ -162,7 +196,7 @@ int read_range(struct store *store, struct stream *stream, struct file file,
 	for (done = 0; done < n; done += pass.n) {
 		pass_plan(&pass, offset + done, dst + done, n - done);
 		do {
-			copy_out(store, stream, file, &pass);
+			look_up(store, stream, file, &pass);
 			err = decode_all(store, stream, file, &pass, ahead);
 		} while (err == -ESTALE);
 		if (err)

@@ -54,6 +54,15 @@ enum store_column {
 
 struct spill;
 
+/* What one slot decodes where it lies: see pins.c. */
+struct pin {
+	_Atomic unsigned n;
+	_Atomic unsigned waiting; /* who would free one of them */
+	_Atomic uint64_t handle[STREAM_BATCH];
+	struct lock lock;
+	struct cond ended;
+} CACHE_ALIGNED;
+
 struct store {
 	struct arena *arena;
 	struct pool *pool;
@@ -70,6 +79,9 @@ struct store {
 	struct group_stripe group[STRIPES];
 	struct file_stripe file[STRIPES];
 	struct tally tally;
+	bool in_place; /* the pool lets objects be decoded where they lie */
+	_Atomic unsigned pins_end; /* no slot from here on ever had a pin */
+	struct pin pin[STREAMS_MAX];
 };
 
 static inline void store_count(struct store *store, unsigned row,
@@ -125,6 +137,31 @@ bool owed_add(struct owed *owed, struct body *body,
 void owed_settle_body(struct store *store, unsigned row,
 		      const struct body *body);
 
+/* --- pins.c: objects decoded where they lie --- */
+
+void pins_init(struct store *store);
+void pins_fini(struct store *store);
+/* @slot: of a stream that the caller holds; a group lock is held. */
+void pin_begin(struct store *store, unsigned slot);
+/* One that an entry of the group names, up to STREAM_BATCH: it is not freed
+ * before pin_end(), until when the caller waits for no lock of the store. */
+void pin_object(struct store *store, unsigned slot, struct handle h);
+void pin_end(struct store *store, unsigned slot);
+/* Until nobody decodes any of @n objects, which no entry names any more: then
+ * they may be freed. Any lock but a pool's and a table's may be held. */
+void pins_wait(struct store *store, const struct handle *h, unsigned n);
+
+/* Test hook: called between naming and decoding. NULL normally. */
+extern void (*_Atomic pins_hook)(void);
+static inline void pins_at_window(void)
+{
+	void (*hook)(void) =
+		atomic_load_explicit(&pins_hook, memory_order_relaxed);
+
+	if (unlikely(hook))
+		hook();
+}
+
 /* --- fetch.c: from an entry to bytes --- */
 
 /* A page's content, copied out from under its lock. */
@@ -146,6 +183,7 @@ struct fetched {
  * Copy out what @word names; its group lock is held. Bytes go to @out
  * (STREAM_SLOT_BYTES), or to @raw_out when they are a whole raw page and
  * @raw_out is not NULL. @scratch: for the pool. Nothing is read from disk.
+ * @out NULL: they stay where they are, and the caller has a pin on them.
  */
 void fetch(struct store *store, uint64_t word, void *scratch, char *out,
 	   char *raw_out, struct fetched *ret);

@@ -26,6 +26,8 @@ int store_new(struct arena *arena, struct pool *pool, struct sets *sets,
 		lock_init(&store->group[i].lock, LOCK_PAGES);
 		rwlock_init(&store->file[i].lock, LOCK_FILE);
 	}
+	store->in_place = pool->ops->caps & POOL_STAYS;
+	pins_init(store);
 	*ret_store = store;
 	return 0;
 }
@@ -39,6 +41,7 @@ void store_free(struct store *store)
 		lock_fini(&store->group[i].lock);
 		rwlock_fini(&store->file[i].lock);
 	}
+	pins_fini(store);
 	spill_fini(store);
 	heap_free(store);
 }
