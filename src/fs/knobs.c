@@ -143,8 +143,7 @@ static int set_compress(struct fs *fs, const char *text)
 	if (r)
 		return r;
 	r = engine_compress(&fs->engine, &params);
-	budget_give(&fs->engine.budget, bytes);
-	workers_charge(fs);
+	workers_charge_instead(fs, bytes);
 	return r;
 }
 

@@ -50,12 +50,11 @@ static uint64_t kept_bytes(const struct worker *w)
 	return worker_keeps_buffers(w) ? KEPT_FILLED_BYTES : KEPT_BYTES;
 }
 
-static void charge_slot(struct worker *w)
+static void charge_slot_locked(struct worker *w)
 {
 	struct budget *budget = &w->fs->engine.budget;
 	uint64_t bytes;
 
-	lock_take(&w->fs->charge_lock);
 	bytes = stream_stats(w->fs->engine.streams, w->slot).held_bytes;
 	if (w->buffers)
 		bytes += BUFFER_BYTES;
@@ -69,24 +68,38 @@ static void charge_slot(struct worker *w)
 	else
 		budget_give(budget, w->charged_bytes - bytes);
 	w->charged_bytes = bytes;
+}
+
+static void charge_slot(struct worker *w)
+{
+	lock_take(&w->fs->charge_lock);
+	charge_slot_locked(w);
 	lock_drop(&w->fs->charge_lock);
+}
+
+void workers_charge_instead(struct fs *fs, uint64_t bytes)
+{
+	lock_take(&fs->charge_lock);
+	budget_give(&fs->engine.budget, bytes);
+	for (unsigned i = 0; i < CREW_MAX; i++)
+		charge_slot_locked(&fs->worker[i]);
+	lock_drop(&fs->charge_lock);
 }
 
 void workers_charge(struct fs *fs)
 {
-	for (unsigned i = 0; i < CREW_MAX; i++)
-		charge_slot(&fs->worker[i]);
+	workers_charge_instead(fs, 0);
 }
 
 /* All under the lock, by which what is not in RAM comes after its charge and goes
- * before. */
+ * before; and the charge is looked at last. */
 uint64_t workers_used_bytes(struct fs *fs)
 {
-	uint64_t bytes;
+	uint64_t absent_bytes, bytes;
 
 	lock_take(&fs->charge_lock);
-	bytes = budget_used(&fs->engine.budget) -
-		streams_absent_bytes(fs->engine.streams);
+	absent_bytes = streams_absent_bytes(fs->engine.streams);
+	bytes = budget_used(&fs->engine.budget) - absent_bytes;
 	for (unsigned i = 0; i < CREW_MAX; i++) {
 		const struct worker *w = &fs->worker[i];
 

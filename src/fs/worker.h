@@ -54,5 +54,8 @@ void worker_uncharge_parking(struct worker *w);
 /* Charge each slot for the stream and buffers it holds now: after a change of
  * codec or of what is kept. */
 void workers_charge(struct fs *fs);
+/* The same, and @bytes are given back that were taken for that: nobody sees the
+ * one without the other. */
+void workers_charge_instead(struct fs *fs, uint64_t bytes);
 
 #endif
