@@ -268,11 +268,25 @@ int client_ask(struct client *client, const char *request, json_t **ret_answer)
 	return r < 0 ? r : client_receive(client, ret_answer);
 }
 
+/* Or numbers in it are those of other processes. */
+static bool proc_is_ours(void)
+{
+	char text[32];
+	ssize_t n = readlink("/proc/self", text, sizeof(text) - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return strtol(text, NULL, 10) == getpid();
+}
+
 bool client_is_killed(const struct client *client)
 {
 	char path[64], line[256], *end;
 	FILE *file;
 
+	if (!proc_is_ours())
+		return false;
 	snprintf(path, sizeof(path), "/proc/%d/stat", client_peer(client));
 	file = fopen(path, "re");
 	if (!file)

@@ -69,7 +69,7 @@ static const struct table_column columns[] = {
 
 static const char *state_of(const struct swap_state *state, int error)
 {
-	if (error == -ECONNREFUSED || error == -ENOENT)
+	if (error == -ECONNREFUSED || error == -ENOENT || error == -EOWNERDEAD)
 		return "dead";
 	if (error < 0)
 		return "silent";
