@@ -36,17 +36,17 @@ void budget_init(struct budget *b, uint64_t limit_bytes)
 	atomic_init(&b->kept_percent, 0);
 }
 
-static _Thread_local bool dips;
+static _Thread_local enum budget_depth dips;
 
-bool budget_dip(bool on)
+enum budget_depth budget_dip(enum budget_depth depth)
 {
-	bool before = dips;
+	enum budget_depth before = dips;
 
-	dips = on;
+	dips = depth;
 	return before;
 }
 
-bool budget_dips(void)
+enum budget_depth budget_dips(void)
 {
 	return dips;
 }
@@ -59,7 +59,8 @@ void budget_keep(struct budget *b, unsigned percent)
 /* By parts, for the limit may be as large as a number can be. */
 static uint64_t kept(const struct budget *b, uint64_t limit)
 {
-	return dips ? 0 : limit / 100 * load(&b->kept_percent);
+	return dips != BUDGET_NOT_KEPT ? 0
+				       : limit / 100 * load(&b->kept_percent);
 }
 
 /* What may be used in all by takers of kind @use. */
@@ -67,7 +68,7 @@ static uint64_t ceiling(const struct budget *b, enum budget_use use)
 {
 	uint64_t limit = load(&b->limit_bytes), most = limit;
 
-	if (use == BUDGET_RESERVE)
+	if (use == BUDGET_RESERVE || dips == BUDGET_INTO_RESERVE)
 		return limit;
 	most -= kept(b, limit);
 	return most > BUDGET_RESERVE_BYTES ? most - BUDGET_RESERVE_BYTES : 0;

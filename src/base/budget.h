@@ -8,8 +8,8 @@
  * memory is returned. A small reserve at the end is for work that frees
  * memory (deleting must always work): only takers that ask for it get it. In
  * front of that a part may be kept for work that must not fail for want of
- * room while it can be had, as writing to swap: a thread says that it is at
- * such, and its BUDGET_NORMAL takes get it.
+ * room while it can be had, as writing to swap. A thread may say that it is at
+ * either work, and its BUDGET_NORMAL takes get it.
  * Lock-free; callable from anywhere.
  */
 #ifndef SRC_BASE_BUDGET_H
@@ -27,6 +27,13 @@ enum budget_use {
 	BUDGET_NORMAL,  /* new data: stops at limit - reserve */
 	BUDGET_RESERVE, /* needed to free or finish: stops at the limit */
 	BUDGET_FORCED,  /* there already (attach): never refused */
+};
+
+/* How far the BUDGET_NORMAL takes of a thread go. */
+enum budget_depth {
+	BUDGET_NOT_KEPT,     /* at first: stop at what is kept */
+	BUDGET_INTO_KEPT,    /* stop at the reserve */
+	BUDGET_INTO_RESERVE, /* stop at the limit */
 };
 
 struct budget {
@@ -48,10 +55,10 @@ void budget_give(struct budget *b, uint64_t bytes);
 
 /* Keep so much of the limit, whatever it becomes; 0, at first, is nothing. */
 void budget_keep(struct budget *b, unsigned percent);
-/* What the calling thread takes from now on may come of what is kept; gives
- * what it was before, to be put back. */
-bool budget_dip(bool on);
-bool budget_dips(void);
+/* How far the calling thread's takes go from now on; gives what it was before,
+ * to be put back. */
+enum budget_depth budget_dip(enum budget_depth depth);
+enum budget_depth budget_dips(void);
 
 uint64_t budget_used(const struct budget *b);
 uint64_t budget_peak(const struct budget *b);

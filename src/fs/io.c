@@ -95,7 +95,7 @@ static bool is_swap(const struct fs *fs, struct file file,
 static int write_rest(struct worker *w, struct file file,
 		      const struct fuse_write_in *in, size_t *done)
 {
-	bool before;
+	enum budget_depth before;
 	struct engine *e = &w->fs->engine;
 	struct stream *stream = stream_get(e->streams, w->slot);
 	const char *data = (const void *)(in + 1);
@@ -104,7 +104,8 @@ static int write_rest(struct worker *w, struct file file,
 
 	if (!stream)
 		return -EIO;
-	before = budget_dip(is_swap(w->fs, file, in));
+	before = budget_dip(is_swap(w->fs, file, in) ? BUDGET_INTO_KEPT
+						     : BUDGET_NOT_KEPT);
 	r = store_write(e->store, stream, file, in->offset + *done,
 			data + *done, in->size - *done, &n);
 	budget_dip(before);

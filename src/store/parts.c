@@ -30,7 +30,7 @@ struct shared_write {
 	uint64_t first;
 	const char *src;
 	unsigned n, parts;
-	bool dips; /* budget_dips() of the owner */
+	enum budget_depth dips; /* budget_dips() of the owner */
 	/* Someone publishes; what it says of `next` and `done` is its own. */
 	_Atomic bool busy;
 	_Atomic unsigned next; /* part to be published; `parts`: no more */
@@ -92,7 +92,7 @@ static void write_part(void *arg, void *with, unsigned part)
 {
 	struct shared_write *write = arg;
 	unsigned first = part * PART_PAGES;
-	bool before = budget_dip(write->dips);
+	enum budget_depth before = budget_dip(write->dips);
 	unsigned placed = run_place(
 		write->store, with, write->src + ((size_t)first << PAGE_SHIFT),
 		&write->fresh[first], part_pages(write, part));

@@ -95,7 +95,7 @@ uint64_t store_charge(struct store *store, uint64_t n)
 
 	do {
 		granted = held < limit ? limit - held : 0;
-		if (granted > n)
+		if (granted > n || budget_dips() == BUDGET_INTO_RESERVE)
 			granted = n;
 		if (!granted)
 			return 0;

@@ -138,6 +138,7 @@ static int edit_attr(struct xattr_edit *e, struct xattr_set *set, mode_t mode,
 		acl_chmod(acl, n, *ret_mode);
 		changed = 1;
 	}
+	e->brings_none = true;
 	if (kills_capability(a) && set_drop(set, XATTR_NAME_CAPABILITY))
 		changed = 1;
 	return changed;

@@ -272,6 +272,9 @@ struct xattr_edit {
 	void (*done)(struct xattr_edit *e, struct tree *t, uint32_t ix);
 	uint64_t op;
 	void *arg;
+	/* Said by edit(): it brought in no new value, so that there must be room
+	 * for what is left, also where there is none for data. */
+	bool brings_none;
 };
 int xattr_edit(struct tree *t, const struct tree_caller *who, uint64_t node,
 	       struct xattr_edit *e) MUST_CHECK;

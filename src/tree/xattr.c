@@ -117,6 +117,22 @@ static bool is_same(const struct seen *a, const struct seen *b)
 	       a->mode == b->mode;
 }
 
+/* The old set stays until the new one is published: with neither room nor a
+ * reserve, nothing could be taken out of a set. */
+static int store_draft(struct tree *t, const struct tree_caller *who,
+		       uint32_t ix, const struct xattr_edit *e,
+		       const struct xattr_set *set, uint64_t *ret_word)
+{
+	enum budget_depth before = budget_dips();
+	int r;
+
+	if (e->brings_none)
+		budget_dip(BUDGET_INTO_RESERVE);
+	r = xattr_store(t, who->stream, ix, set, ret_word);
+	budget_dip(before);
+	return r;
+}
+
 /* Look at @node and work out what it should become. */
 static int draft(struct tree *t, const struct tree_caller *who, uint64_t node,
 		 struct xattr_edit *e, struct seen *seen, struct seen *next)
@@ -135,10 +151,11 @@ static int draft(struct tree *t, const struct tree_caller *who, uint64_t node,
 	if (r < 0)
 		return r;
 	*next = *seen;
+	e->brings_none = false;
 	r = e->edit(e, &set, seen->mode, &next->mode);
 	next->changed = r > 0;
 	if (r > 0)
-		r = xattr_store(t, who->stream, ix, &set, &next->word);
+		r = store_draft(t, who, ix, e, &set, &next->word);
 	set_fini(&set);
 	return r;
 }
@@ -305,9 +322,10 @@ struct put {
 };
 
 /* An access ACL speaks through the mode; one that says no more is not kept. */
-static int edit_acl(const struct put *put, struct xattr_set *set, mode_t mode,
+static int edit_acl(struct xattr_edit *e, struct xattr_set *set, mode_t mode,
 		    mode_t *ret_mode)
 {
+	const struct put *put = e->arg;
 	bool access = strcmp(put->name, XATTR_NAME_ACL) == 0;
 	bool none = true;
 	int r = 0;
@@ -325,6 +343,7 @@ static int edit_acl(const struct put *put, struct xattr_set *set, mode_t mode,
 		if (put->flags & TREE_XATTR_KILL_SGID)
 			*ret_mode &= ~(mode_t)S_ISGID;
 	}
+	e->brings_none = none;
 	if (none)
 		return set_drop(set, put->name);
 	r = set_put(set, put->name, put->value, put->n);
@@ -340,7 +359,7 @@ static int edit_put(struct xattr_edit *e, struct xattr_set *set, mode_t mode,
 	int r;
 
 	if (is_acl(put->name))
-		return edit_acl(put, set, mode, ret_mode);
+		return edit_acl(e, set, mode, ret_mode);
 	there = set_get(set, put->name, &old_n) != NULL;
 	if (there && put->flags & XATTR_CREATE)
 		return -EEXIST;
@@ -355,6 +374,7 @@ static int edit_drop(struct xattr_edit *e, struct xattr_set *set,
 {
 	const char *name = e->arg;
 
+	e->brings_none = true;
 	if (set_drop(set, name))
 		return 1;
 	/* An ACL that is not there is the same as none. */

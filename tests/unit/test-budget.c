@@ -101,16 +101,19 @@ static void test_kept_for_who_dips(void **state UNUSED)
 	assert_int_equal(budget_room(&b), NORMAL_MOST - kept);
 	assert_int_equal(budget_take(&b, NORMAL_MOST - kept, BUDGET_NORMAL), 0);
 	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
-	assert_false(budget_dip(true));
-	assert_true(budget_dips());
+	assert_int_equal(budget_dip(BUDGET_INTO_KEPT), BUDGET_NOT_KEPT);
+	assert_int_equal(budget_dips(), BUDGET_INTO_KEPT);
 	assert_int_equal(budget_take(&b, kept + 1, BUDGET_NORMAL), -ENOSPC);
 	assert_int_equal(budget_take(&b, kept, BUDGET_NORMAL), 0);
 	/* What frees memory comes after that. */
 	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
-	assert_true(budget_dip(false));
-	assert_false(budget_dips());
+	assert_int_equal(budget_dip(BUDGET_INTO_RESERVE), BUDGET_INTO_KEPT);
+	assert_int_equal(budget_room(&b), BUDGET_RESERVE_BYTES);
+	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), 0);
+	assert_int_equal(budget_dip(BUDGET_NOT_KEPT), BUDGET_INTO_RESERVE);
+	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
 	assert_int_equal(budget_take(&b, 1, BUDGET_RESERVE), 0);
-	budget_give(&b, kept + 1);
+	budget_give(&b, kept + 2);
 	assert_int_equal(budget_take(&b, 1, BUDGET_NORMAL), -ENOSPC);
 	budget_set_limit(&b, 2 * LIMIT);
 	assert_int_equal(budget_room(&b), LIMIT - kept);

@@ -333,6 +333,79 @@ static void test_default_acl_comes_in_between(void **state)
 	assert_int_equal(table_used(rig->arena, TABLE_INODES), inodes + 2);
 }
 
+/* --- no room --- */
+
+/* Bytes that do not shrink. */
+static void set_noise(struct tree_rig *rig, uint64_t node, const char *name,
+		      size_t n)
+{
+	char *value = heap_zalloc(1, n);
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		x = x * 1103515245 + 12345;
+		value[i] = (char)(x >> 24);
+	}
+	assert_int_equal(set_x(rig, node, name, value, n, 0), 0);
+	heap_free(value);
+}
+
+/* The old set stays until there is a new one, and yet what is left of it finds
+ * room; what is new does not. */
+static void shrinks_when_full(struct tree_rig *rig, uint64_t f)
+{
+	char buf[8];
+
+	assert_int_equal(set_x(rig, f, "user.new", "value", 5, 0), -ENOSPC);
+	assert_int_equal(
+		tree_removexattr(rig->tree, &rig->who, f, "user.small"), 0);
+	assert_int_equal(budget_dips(), BUDGET_NOT_KEPT);
+	rig_set_mode(rig, f, 0700);
+	assert_int_equal(
+		set_x(rig, f, XATTR_NAME_ACL, acl_plain, sizeof(acl_plain), 0),
+		0);
+	assert_int_equal(get_x(rig, f, XATTR_NAME_ACL, buf, 0), -ENODATA);
+	assert_int_equal(get_x(rig, f, "user.1", buf, 0), 60000);
+}
+
+static void make_sets(struct tree_rig *rig, uint64_t f)
+{
+	assert_int_equal(
+		set_x(rig, f, XATTR_NAME_ACL, acl_named, sizeof(acl_named), 0),
+		0);
+	set_noise(rig, f, "user.small", 500);
+	/* More than spans that are there have room for. */
+	set_noise(rig, f, "user.1", 60000);
+	set_noise(rig, f, "user.2", 60000);
+	set_noise(rig, f, "user.3", 60000);
+}
+
+static void test_full_budget(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+
+	make_sets(rig, f);
+	budget_set_limit(&rig->budget,
+			 budget_used(&rig->budget) + BUDGET_RESERVE_BYTES);
+	shrinks_when_full(rig, f);
+	budget_set_limit(&rig->budget, 256 * MIB);
+	rig_check(rig);
+}
+
+static void test_full_size(void **state)
+{
+	struct tree_rig *rig = *state;
+	uint64_t f = rig_make(rig, TREE_ROOT, "f", S_IFREG | 0644);
+	uint64_t before = store_limit(rig->store);
+
+	make_sets(rig, f);
+	store_set_limit(rig->store, store_pages_held(rig->store) * PAGE_BYTES);
+	shrinks_when_full(rig, f);
+	store_set_limit(rig->store, before);
+	rig_check(rig);
+}
+
 #define TEST(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, tree_rig_setup, tree_rig_teardown)
 
@@ -348,6 +421,8 @@ int main(void)
 		TEST(test_plain_default_acl),
 		TEST(test_two_changes_at_once),
 		TEST(test_default_acl_comes_in_between),
+		TEST(test_full_budget),
+		TEST(test_full_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

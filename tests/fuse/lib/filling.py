@@ -56,6 +56,37 @@ def room_again(count, piece, folder=MNT):
                    f'new {i}')
 
 
+def tag(path):
+    """A file with a large and a small attribute."""
+    put(path, b'')
+    os.setxattr(path, 'user.large', noise(60000, 1))
+    os.setxattr(path, 'user.small', b'small')
+
+
+def take_rest(path):
+    """One file takes what is left, page by page."""
+    with open(path, 'wb', buffering=0) as file:
+        try:
+            for i in range(10000):
+                file.write(noise(4096, i))
+                os.fsync(file.fileno())
+        except OSError as error:
+            ok(error.errno in FULL, f'{path}: {error}')
+            return
+    raise AssertionError('10000 pages more fit')
+
+
+def untag(path):
+    """Attributes are taken away on a full file system, one by one: those that
+    stay are stored anew."""
+    take_rest(f'{path}.rest')
+    os.removexattr(path, 'user.small')
+    eq(os.getxattr(path, 'user.large'), noise(60000, 1), 'what stays')
+    os.removexattr(path, 'user.large')
+    eq(os.listxattr(path), [], 'no attributes')
+    os.unlink(f'{path}.rest')
+
+
 def still_works(name, folder=MNT):
     """What makes things smaller works on a full file system; tried on a
     file that is there and is empty afterwards."""
