@@ -77,10 +77,10 @@ static int build(struct engine *engine, const struct fs_config *config)
 	if (!r)
 		r = backing_new(engine->arena, &store_backing_ops,
 				engine->store, &engine->backing);
-	if (!r)
-		r = store_use_backing(engine->store, engine->backing);
-	if (!r)
+	if (!r) {
+		store_use_backing(engine->store, engine->backing);
 		r = share_new(&engine->share);
+	}
 	if (!r) {
 		share_cpus(engine->share, cpus_allowed());
 		store_share(engine->store, engine->share);

@@ -105,14 +105,19 @@ static const char *cure_for(int err)
 
 /* umount(8) returns before the daemon has ended: who mounts again at once must
  * not be told that his own file is in use. */
-static int open_patiently(struct backing *backing,
-			  const struct backing_config *how, char *why)
+static int open_patiently(struct engine *e, const struct backing_config *how,
+			  char *why)
 {
 	const struct timespec nap = {.tv_nsec = 20000000};
 	uint64_t end_ns = clock_ns() + IN_USE_NS;
-	int r;
+	int r = store_spill_prepare(e->store);
 
-	while ((r = backing_open(backing, how, why, SPILL_WHY_MAX)) == -EBUSY &&
+	if (r) {
+		snprintf(why, SPILL_WHY_MAX, "%s: %s", how->path, strerror(-r));
+		return r;
+	}
+	while ((r = backing_open(e->backing, how, why, SPILL_WHY_MAX)) ==
+		       -EBUSY &&
 	       clock_ns() < end_ns)
 		nanosleep(&nap, NULL);
 	return r;
@@ -157,7 +162,7 @@ static int open_locked(struct spiller *s, const char *path)
 
 	if (!copy)
 		return -ENOMEM;
-	r = open_patiently(s->fs->engine.backing, &how, why);
+	r = open_patiently(&s->fs->engine, &how, why);
 	if (r) {
 		log_error("%s: spill: %s%s", config->mountpoint, why,
 			  cure_for(r));

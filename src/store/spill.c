@@ -40,17 +40,25 @@ _Static_assert(SETS_MAX <= BACKING_KINDS, "a set's number is a kind");
 
 const struct backing_ops store_backing_ops = {hold, drop, spill_done};
 
-int store_use_backing(struct store *store, struct backing *backing)
+void store_use_backing(struct store *store, struct backing *backing)
 {
-	struct spill *spill = heap_alloc(sizeof(*spill));
+	store->backing = backing;
+}
 
+int store_spill_prepare(struct store *store)
+{
+	struct spill *spill;
+
+	if (store->spill)
+		return 0;
+	spill = heap_alloc(sizeof(*spill));
 	if (!spill)
 		return -ENOMEM;
 	/* Written, so that what is charged is there. */
 	memset(spill, 0, sizeof(*spill));
+	/* Also beyond the limit: a file is taken just then. */
 	budget_force(arena_budget(store->arena), sizeof(*spill));
 	store->spill = spill;
-	store->backing = backing;
 	return 0;
 }
 

@@ -26,8 +26,11 @@
 extern const struct backing_ops store_backing_ops;
 
 /* Pages live in @backing as well from now on; before the first request and
- * before a rebuild. It outlives the store. -ENOMEM. */
-int store_use_backing(struct store *store, struct backing *backing) MUST_CHECK;
+ * before a rebuild. It outlives the store. */
+void store_use_backing(struct store *store, struct backing *backing);
+/* What a sweep works with, before the file is opened: 133 KiB that no mount has
+ * without one. Once there it stays, for the next file. No sweep runs. -ENOMEM. */
+int store_spill_prepare(struct store *store) MUST_CHECK;
 /* A spilled page comes back to RAM when it is read a second time before @ticks
  * of its age have passed; 0: none does. ENTRY_AGAIN_TICKS, at first, is most. */
 void store_set_promote(struct store *store, unsigned ticks);
@@ -82,7 +85,8 @@ struct spill_result {
 	int err;               /* why it stopped early: as backing_put() */
 };
 
-/* -EAGAIN: another sweep runs; -ENODEV: no backing, or one without a file. */
+/* -EAGAIN: another sweep runs; -ENODEV: no backing, or one without a file, or
+ * not prepared. */
 int store_spill_begin(struct store *store, const struct spill_pick *pick,
 		      const struct spill_files *files) MUST_CHECK;
 /* Put what is to be picked of @file; pages beyond 2^32 stay in RAM. The file

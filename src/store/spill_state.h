@@ -3,7 +3,7 @@
  * What the files of a sweep share: its private state.
  *
  * One sweep runs at a time and all of this belongs to its thread. It is made
- * with the backing, not with the sweep: when memory is short is when one is
+ * with the file, not with the sweep: when memory is short is when one is
  * needed.
  */
 #ifndef SRC_STORE_SPILL_STATE_H

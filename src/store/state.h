@@ -69,7 +69,7 @@ struct store {
 	struct sets *sets;
 	struct share *share;     /* NULL: everyone works alone */
 	struct backing *backing; /* NULL: pages live in RAM alone */
-	struct spill *spill;     /* what a sweep works with: as backing */
+	struct spill *spill;     /* a sweep's; NULL: no file so far */
 	_Atomic unsigned promote_ticks;
 	struct owed *owed; /* NULL: punches free by themselves */
 	_Atomic uint64_t limit_bytes;

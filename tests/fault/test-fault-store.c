@@ -10,10 +10,32 @@
 #include "lib/fault.h"
 #include "lib/store_rig.h"
 #include "lib/unit.h"
-#include "store/state.h"
+#include "store/spill_state.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Only who has a file pays for it, once; what is refused changes nothing. */
+static int prepare(struct store *store)
+{
+	struct spill_files nobody = {.with = NULL};
+	struct budget *budget = arena_budget(store->arena);
+	uint64_t before = budget_used(budget);
+	int err = store_spill_prepare(store);
+
+	if (err) {
+		assert_int_equal(budget_used(budget), before);
+		assert_int_equal(
+			store_spill_begin(store, &store_rig_all, &nobody),
+			-ENODEV);
+		return err;
+	}
+	assert_int_equal(budget_used(budget), before + sizeof(struct spill));
+	before += sizeof(struct spill);
+	assert_int_equal(store_spill_prepare(store), 0);
+	assert_int_equal(budget_used(budget), before);
+	return 0;
+}
 
 static int make_store(void *arg)
 {
@@ -23,7 +45,8 @@ static int make_store(void *arg)
 
 	if (err)
 		return err;
-	err = store_use_backing(store, rig->backing);
+	store_use_backing(store, rig->backing);
+	err = prepare(store);
 	store_free(store);
 	return err;
 }

@@ -80,7 +80,8 @@ static void build(struct store_rig *rig)
 		return;
 	MUST(backing_new(rig->arena, &store_backing_ops, rig->store,
 			 &rig->backing));
-	MUST(store_use_backing(rig->store, rig->backing));
+	store_use_backing(rig->store, rig->backing);
+	MUST(store_spill_prepare(rig->store));
 }
 
 static void tear_down(struct store_rig *rig)

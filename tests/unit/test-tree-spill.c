@@ -95,7 +95,8 @@ static int setup(void **state)
 	assert_int_equal(backing_open(w->backing, &config, why, sizeof(why)),
 			 0);
 	unlink(path);
-	assert_int_equal(store_use_backing(w->rig.store, w->backing), 0);
+	store_use_backing(w->rig.store, w->backing);
+	assert_int_equal(store_spill_prepare(w->rig.store), 0);
 	for (unsigned i = 0; i < FILES; i++)
 		make_file(w, i, 'x');
 	*state = w;
