@@ -68,6 +68,17 @@ bool heap_fault_hit(void)
 #include <unistd.h>
 
 /*
+ * What a thread keeps of what it freed, by size: as it comes, in up to 32 KiB and
+ * 200 of a size, 200 KiB a worker were seen that no one had paid for. Names and
+ * their requests are small, and take a few of each.
+ */
+#if JEMALLOC_VERSION_MAJOR == 5 && JEMALLOC_VERSION_MINOR < 3
+#define THREAD_CACHE "lg_tcache_max:10,"
+#else
+#define THREAD_CACHE "tcache_max:1024,tcache_nslots_small_max:20,"
+#endif
+
+/*
  * Read by jemalloc at its start. One arena, 88 KiB each before there is
  * anything in it: no page passes here, and threads have caches. Freed memory
  * goes back after a second, by the threads themselves: no thread of jemalloc's
@@ -75,7 +86,7 @@ bool heap_fault_hit(void)
  * coming back needs no mmap(); huge pages would make 2 MiB of what is used in
  * 4 KiB.
  */
-const char *malloc_conf = "narenas:1,background_thread:false,"
+const char *malloc_conf = "narenas:1,background_thread:false," THREAD_CACHE
 			  "dirty_decay_ms:1000,muzzy_decay_ms:0,"
 			  "retain:true,thp:never";
 

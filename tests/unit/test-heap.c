@@ -325,6 +325,38 @@ static void test_resident_is_real(void **state UNUSED)
 	heap_free(untouched);
 }
 
+/* What threads keep of what they have freed, nobody pays for. */
+static void *free_many(void *arg)
+{
+	enum { EACH = 40, LEAST = 512, MOST = 32 << 10 };
+	size_t *ret_kept = arg, before = heap_resident_bytes(), after;
+	void *p[EACH];
+
+	for (size_t n = LEAST; n <= MOST; n += LEAST) {
+		for (int i = 0; i < EACH; i++) {
+			p[i] = heap_alloc(n);
+			assert_non_null(p[i]);
+			memset(p[i], 1, n);
+		}
+		for (int i = 0; i < EACH; i++)
+			heap_free(p[i]);
+	}
+	heap_purge();
+	after = heap_resident_bytes();
+	*ret_kept = after > before ? after - before : 0;
+	return NULL;
+}
+
+static void test_threads_keep_little(void **state UNUSED)
+{
+	pthread_t thread;
+	size_t kept = 0;
+
+	assert_int_equal(pthread_create(&thread, NULL, free_many, &kept), 0);
+	pthread_join(thread, NULL);
+	assert_true(kept < 512 << 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_arena_is_there_as_it_is_used),
 		cmocka_unit_test(test_arenas_come_and_go),
 		cmocka_unit_test(test_resident_is_real),
+		cmocka_unit_test(test_threads_keep_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
