@@ -135,16 +135,29 @@ static int change_once(struct fs *fs, struct tree_caller *who,
 
 /* An ACL set by somebody outside the group ends set-gid, as chmod would. The
  * kernel holds the file's inode locked meanwhile and asks for the mode after. */
-static int drop_sgid(struct tree *tree, const struct tree_caller *who,
-		     fuse_ino_t node)
+static int drop_sgid(struct fs *fs, struct tree_caller *who, fuse_ino_t node)
 {
+	struct tree *tree = fs->engine.tree;
 	struct stat attr;
 	int r = tree_getattr(tree, node, &attr);
 
 	if (r || !(attr.st_mode & S_ISGID))
 		return r;
 	attr.st_mode &= ~(mode_t)S_ISGID;
-	return tree_setattr(tree, who, node, TREE_SET_MODE, &attr, &attr);
+	/* The mode is also in the ACL. */
+	who->stream = op_stream(fs);
+	if (!who->stream)
+		return -EIO;
+	r = tree_setattr(tree, who, node, TREE_SET_MODE, &attr, &attr);
+	stream_put(fs->engine.streams, who->stream);
+	return r;
+}
+
+/* The kernel says so of default ACLs as well, which leave the mode alone. */
+static bool ends_sgid(const struct xattr_change *c)
+{
+	return worker_now->flags & REQUEST_KILL_SGID &&
+	       strcmp(c->name, XATTR_NAME_POSIX_ACL_ACCESS) == 0;
 }
 
 static void change(fuse_req_t req, const struct xattr_change *c)
@@ -158,9 +171,8 @@ static void change(fuse_req_t req, const struct xattr_change *c)
 		r = change_once(fs, &who, c);
 		while (room_try_again(fs, r, &room))
 			r = change_once(fs, &who, c);
-		who.stream = NULL;
-		if (!r && worker_now->flags & REQUEST_KILL_SGID)
-			r = drop_sgid(fs->engine.tree, &who, c->node);
+		if (!r && ends_sgid(c))
+			r = drop_sgid(fs, &who, c->node);
 	}
 	reply_result(req, r);
 }
