@@ -85,7 +85,8 @@ static bool is_ram_short(struct store *store)
  * Once also where nothing is on its way out: what was may have gone between the
  * first try and our look. While it waits for the spiller a worker serves nobody:
  * that takes a moment, needs no worker, and buffers to serve others with would
- * be taken of the very RAM that is short.
+ * be taken of the very RAM that is short. So that comes first, but a detach is
+ * called off only for who has waited for the dying as well.
  */
 bool room_try_again(struct fs *fs, int r, struct room *room)
 {
@@ -100,8 +101,12 @@ bool room_try_again(struct fs *fs, int r, struct room *room)
 		room->tries++;
 		return true;
 	}
-	if (room->tries == 0)
+	if (room->tries == 0) {
+		if (is_ram_short(store) && spiller_is_open(fs->spiller) &&
+		    spiller_wait(fs->spiller))
+			return true;
 		wait_for_the_dying(fs);
+	}
 	if (is_ram_short(store)) {
 		better = spiller_wait(fs->spiller);
 		if (!better && room->tries == 0 &&

@@ -2,13 +2,13 @@
 /*
  * Another try for what failed for want of room.
  *
- * Deleting makes room at once, but the kernel's word that nobody has an
- * unlinked file open (FORGET) is queued beside other requests, and a large
- * file takes a while to free. So a caller that got ENOSPC goes on serving
- * other requests as long as such files are on their way out. After many
- * deletions memory may also be held by spans with few objects left in them:
- * then it waits for one pass of the tidying task. Where there is a backing file
- * it waits until pages have gone there, as often as that makes room.
+ * Where there is a backing file and RAM is short, it waits until pages have gone
+ * there, as often as that makes room. Deleting makes room at once, but the
+ * kernel's word that nobody has an unlinked file open (FORGET) is queued beside
+ * other requests, and a large file takes a while to free. So a caller that got
+ * ENOSPC goes on serving other requests as long as such files are on their way
+ * out. After many deletions memory may also be held by spans with few objects
+ * left in them: then it waits for one pass of the tidying task.
  */
 #ifndef SRC_FS_ROOM_H
 #define SRC_FS_ROOM_H

@@ -334,6 +334,11 @@ static bool crowd_out_detach(struct spiller *s)
 	return true;
 }
 
+bool spiller_is_open(const struct spiller *s)
+{
+	return spill_may(s);
+}
+
 bool spiller_wait(struct spiller *s)
 {
 	bool better;

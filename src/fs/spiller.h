@@ -36,6 +36,9 @@ void spiller_read(struct spiller *spiller);
  * short. Holds no lock and no stream.
  */
 bool spiller_wait(struct spiller *spiller);
+/* There is a file that pages go to, and it is not just being detached: only then
+ * does spiller_wait() call off nothing. Three loads. */
+bool spiller_is_open(const struct spiller *spiller);
 
 /* --- by hand --- */
 
