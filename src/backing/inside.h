@@ -145,6 +145,7 @@ struct backing {
 	uint32_t open_segment; /* SEGMENT_NONE, or where the next chunk goes */
 	uint32_t open_bytes;   /* of it that are given to chunks */
 	bool cleaning;         /* what is put goes on a visit's behalf */
+	char *window;          /* of a visit; NULL: there was none yet */
 	bool leave_open;       /* it had an error: no further chunk */
 	unsigned in_flight;
 	unsigned good_chunks;      /* since the last failure was forgiven */
@@ -262,6 +263,13 @@ void chunks_down(struct backing *b);
 void log_leave_segment(struct backing *b);
 /* The disk said @err: a full one is waited for, else it is stopped in time. */
 void log_note_error(struct backing *b, int err);
+
+/* --- visit.c --- */
+
+/* Memory that visits read into, until the file goes: the first one brings it,
+ * or the file itself where nothing may be mapped later. -ENOMEM. */
+int window_up(struct backing *b) MUST_CHECK;
+void window_down(struct backing *b);
 
 /* --- read.c --- */
 

@@ -9,6 +9,7 @@
  */
 #include "backing/inside.h"
 #include "base/check.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -318,7 +319,19 @@ static void give_up(struct backing *b)
 	b->io = NULL;
 	crypt_free(b->crypt);
 	b->crypt = NULL;
+	window_down(b);
 	chunks_down(b);
+}
+
+/* Chunks; and the window of a daemon that serves swap, which maps nothing while
+ * it does. Where that finds no room a visit tries again. */
+static int memory_up(struct backing *b)
+{
+	int r = chunks_up(b);
+
+	if (!r && resident_is_on())
+		(void)!window_up(b);
+	return r;
 }
 
 int backing_open_kind(struct backing *b, const struct backing_config *config,
@@ -334,7 +347,7 @@ int backing_open_kind(struct backing *b, const struct backing_config *config,
 
 	if (backing_is_open(b))
 		return refuse(&o, -EBUSY, "is one backing file too many");
-	r = chunks_up(b);
+	r = memory_up(b);
 	if (r < 0)
 		return refuse(&o, r, "");
 	r = check_path(&o);
@@ -414,7 +427,7 @@ int backing_open_again(struct backing *b, int fd)
 		return -errno;
 	b->direct = fcntl(fd, F_GETFL) & O_DIRECT;
 	b->sector = file_sector(b, fd);
-	r = chunks_up(b);
+	r = memory_up(b);
 	if (!r)
 		r = check_header(b, fd);
 	if (!r)

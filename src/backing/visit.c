@@ -9,6 +9,7 @@
  * extent's bytes has a name that no owner knows.
  */
 #include "backing/inside.h"
+#include "base/resident.h"
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -32,7 +33,12 @@ bool backing_thin(struct backing *b, unsigned percent, uint32_t *ret_segment)
 	return found;
 }
 
-/* A part of the segment in memory, and room for one that is deciphered. */
+#define BLOCK_UNITS (BLOCK_BYTES / BACKING_UNIT)
+#define WINDOW_UNITS (BACKING_CHUNK_BYTES / BACKING_UNIT)
+/* Room for an extent that is deciphered lies behind. */
+#define WINDOW_MAP_BYTES (BACKING_CHUNK_BYTES + PAGE_BYTES)
+
+/* A part of the segment in memory. */
 struct window {
 	struct backing *b;
 	uint32_t segment;
@@ -42,15 +48,13 @@ struct window {
 	int err;
 };
 
-#define BLOCK_UNITS (BLOCK_BYTES / BACKING_UNIT)
-#define WINDOW_UNITS (BACKING_CHUNK_BYTES / BACKING_UNIT)
-#define WINDOW_MAP_BYTES (BACKING_CHUNK_BYTES + PAGE_BYTES)
-
-static int window_up(struct window *w)
+int window_up(struct backing *b)
 {
-	struct budget *budget = arena_budget(w->b->arena);
+	struct budget *budget = arena_budget(b->arena);
 	void *map;
 
+	if (b->window)
+		return 0;
 	if (budget_take(budget, WINDOW_MAP_BYTES, BUDGET_RESERVE) < 0)
 		return -ENOMEM;
 	map = mmap(NULL, WINDOW_MAP_BYTES, PROT_READ | PROT_WRITE,
@@ -59,15 +63,25 @@ static int window_up(struct window *w)
 		budget_give(budget, WINDOW_MAP_BYTES);
 		return -ENOMEM;
 	}
+	madvise(map, WINDOW_MAP_BYTES, MADV_NOHUGEPAGE);
 	madvise(map, WINDOW_MAP_BYTES, MADV_DONTDUMP);
-	w->bytes = map;
+	/* All that is charged is there when the process is measured. */
+	if (resident_touch(map, WINDOW_MAP_BYTES) < 0) {
+		munmap(map, WINDOW_MAP_BYTES);
+		budget_give(budget, WINDOW_MAP_BYTES);
+		return -ENOMEM;
+	}
+	b->window = map;
 	return 0;
 }
 
-static void window_down(struct window *w)
+void window_down(struct backing *b)
 {
-	munmap(w->bytes, WINDOW_MAP_BYTES);
-	budget_give(arena_budget(w->b->arena), WINDOW_MAP_BYTES);
+	if (!b->window)
+		return;
+	munmap(b->window, WINDOW_MAP_BYTES);
+	budget_give(arena_budget(b->arena), WINDOW_MAP_BYTES);
+	b->window = NULL;
 }
 
 static int read_blocks(const struct window *w, uint32_t unit, uint32_t units)
@@ -180,15 +194,15 @@ int backing_segment_visit(struct backing *b, uint32_t segment,
 	/* What has emptied meanwhile shows nothing. */
 	if (!segment_try_pin(b, segment))
 		return 0;
-	r = window_up(&w);
+	r = window_up(b);
 	if (!r) {
+		w.bytes = b->window;
 		w.sequence =
 			atomic_load_explicit(&segment_at(b, segment)->sequence,
 					     memory_order_relaxed);
 		b->cleaning = true;
 		walk(&w, visit, arg);
 		b->cleaning = false;
-		window_down(&w);
 		r = w.err;
 		segment_at(b, segment)->damaged = r < 0;
 		segment_is_bad(b, segment, r < 0);

@@ -3,6 +3,7 @@
  * file is left alone after too many, and no segment stays behind. */
 #include "backing_rig.h"
 #include "base/compiler.h"
+#include "base/resident.h"
 #include "unit.h"
 #include <errno.h>
 #include <limits.h>
@@ -437,6 +438,60 @@ static void test_little_ram(void **state UNUSED)
 	backing_rig_down(&rig);
 }
 
+static void count_visit(void *arg, struct extent extent UNUSED,
+			const struct extent_view *view UNUSED)
+{
+	++*(unsigned *)arg;
+}
+
+static int visit_first(unsigned *ret_seen)
+{
+	*ret_seen = 0;
+	return backing_segment_visit(rig.backing, 0, count_visit, ret_seen);
+}
+
+/* A visit needs memory; once there was any, none. */
+static void test_visit_little_ram(void **state UNUSED)
+{
+	unsigned seen, again;
+	uint64_t used;
+
+	backing_rig_up(&rig, IO_BEST, false, 0);
+	put_many(0, 100);
+	used = budget_used(&rig.budget);
+	budget_set_limit(&rig.budget, used);
+	assert_int_equal(visit_first(&seen), -ENOMEM);
+	assert_int_equal(budget_used(&rig.budget), used);
+	budget_set_limit(&rig.budget, GIB);
+	assert_int_equal(visit_first(&seen), 0);
+	assert_int_equal(seen, 100);
+	assert_true(budget_used(&rig.budget) > used);
+	budget_set_limit(&rig.budget, used);
+	assert_int_equal(visit_first(&again), 0);
+	assert_int_equal(again, 100);
+	backing_rig_down(&rig);
+}
+
+/* In a daemon that serves swap it is there from the start. The last one: what
+ * is locked stays so. */
+static void test_visit_resident(void **state UNUSED)
+{
+	unsigned seen;
+
+	if (resident_begin() < 0)
+		skip();
+	backing_rig_up(&rig, IO_BEST, false, 0);
+	put_many(0, 100);
+	budget_set_limit(&rig.budget, budget_used(&rig.budget));
+	assert_int_equal(visit_first(&seen), 0);
+	assert_int_equal(seen, 100);
+	budget_set_limit(&rig.budget, GIB);
+	backing_rig_reattach(&rig);
+	budget_set_limit(&rig.budget, budget_used(&rig.budget));
+	assert_int_equal(visit_first(&seen), 0);
+	backing_rig_down(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +512,8 @@ int main(void)
 		cmocka_unit_test(test_freed_when_done),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_little_ram),
+		cmocka_unit_test(test_visit_little_ram),
+		cmocka_unit_test(test_visit_resident),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
