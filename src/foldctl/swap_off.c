@@ -32,6 +32,7 @@
 /* For the kernel to see that swapoff is to end: it does not while it waits for
  * a page. */
 #define STUCK_MS 5000
+#define ASK_TIMES 2
 
 struct off {
 	struct context *ctx;
@@ -45,6 +46,21 @@ struct off {
 
 /* --- before --- */
 
+/* Its keys. One that is being killed hangs up first; who asks again is told
+ * that nobody is there. */
+static json_t *ask_keys(const struct off *off, struct asked *ret_asked)
+{
+	json_t *stats = NULL;
+
+	for (unsigned i = 0; i < ASK_TIMES; i++) {
+		asked_begin(off->ctx, &off->state.mount, ret_asked);
+		stats = asked_end(ret_asked);
+		if (ret_asked->error != -ECONNRESET)
+			break;
+	}
+	return stats;
+}
+
 /* What the daemon would give back, page by page. */
 static int ask_daemon(struct off *off, uint64_t *ret_held_bytes)
 {
@@ -53,8 +69,7 @@ static int ask_daemon(struct off *off, uint64_t *ret_held_bytes)
 	json_t *stats;
 	int r;
 
-	asked_begin(off->ctx, mount, &asked);
-	stats = asked_end(&asked);
+	stats = ask_keys(off, &asked);
 	if (asked.error == -ECONNREFUSED || asked.error == -ENOENT) {
 		off->is_dead = true;
 		return EXIT_DONE;
