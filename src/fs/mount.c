@@ -95,6 +95,20 @@ static int open_session(struct fs *fs)
 	return fs->se ? 0 : -EINVAL;
 }
 
+/* Who mounts in the same place at this moment may be what the list ends with:
+ * it is asked only where the connection does not tell. 0: unknown. */
+static unsigned find_id(const struct fs *fs)
+{
+	char info[32];
+	unsigned id;
+
+	snprintf(info, sizeof(info), "/proc/self/fdinfo/%d", fs->fuse_fd);
+	if (mount_id_by_connection(info, &id) &&
+	    mount_id(MOUNTS, fs->config->mountpoint, &id))
+		return 0;
+	return id;
+}
+
 static int mount_session(struct fs *fs)
 {
 	static const struct fuse_custom_io io = {
@@ -112,9 +126,7 @@ static int mount_session(struct fs *fs)
 		return r;
 	}
 	fs->fuse_fd = fuse_session_fd(fs->se);
-	/* Without a list nothing can be said of what lies over it. */
-	if (mount_id(MOUNTS, fs->config->mountpoint, &fs->mount_id))
-		fs->mount_id = 0;
+	fs->mount_id = find_id(fs);
 	flags = fcntl(fs->fuse_fd, F_GETFL);
 	if (flags < 0 || fcntl(fs->fuse_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;

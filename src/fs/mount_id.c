@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reading the kernel's list of mounts. */
+/* Reading the kernel's list of mounts, and what it says of a descriptor. */
 #include "fs/mount_id.h"
 #include <errno.h>
 #include <limits.h>
@@ -57,6 +57,21 @@ static bool is_at(char *line, const char *mountpoint, bool *ret_ours,
 	*ret_ours = right_type;
 	*ret_id = id;
 	return true;
+}
+
+int mount_id_by_connection(const char *info, unsigned *ret_id)
+{
+	FILE *f = fopen(info, "re");
+	char line[256];
+	int r = -ENODATA;
+
+	if (!f)
+		return -errno;
+	while (r && fgets(line, sizeof(line), f))
+		if (sscanf(line, "fuse_connection: %u", ret_id) == 1)
+			r = 0;
+	fclose(f);
+	return r;
 }
 
 int mount_id(const char *list, const char *mountpoint, unsigned *ret_id)

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The number of a mount: the minor of its device, by the kernel's list. */
+/* The number of a mount: the minor of its device, as the kernel tells it. */
 #ifndef SRC_FS_MOUNT_ID_H
 #define SRC_FS_MOUNT_ID_H
 
 #include "base/compiler.h"
 #include <stdbool.h>
+
+/*
+ * Of the connection whose descriptor @info (/proc/self/fdinfo/N) is about.
+ * -ENODATA: the kernel does not say (before 6.17), or it is none; -errno: of
+ * opening it.
+ */
+int mount_id_by_connection(const char *info, unsigned *ret_id) MUST_CHECK;
 
 /*
  * Found by its mount point in @list (/proc/self/mountinfo), never by touching

@@ -140,6 +140,9 @@ static int start_socket(struct talk *talk)
 	/* Unmounted again already: nobody will ask. */
 	if (!talk->no_dir && r == -ENOENT)
 		return 0;
+	/* That was whoever is on top. */
+	if (fs->mount_id)
+		config.protocol.id = fs->mount_id;
 	return r ? r : ctl_socket_start(&config, &talk->socket);
 }
 

@@ -125,6 +125,22 @@ static void what_lies_over_it_is_seen(void **state UNUSED)
 	assert_false(mount_is_covered(list, "/mnt", 41));
 }
 
+static void a_connection_has_its_own(void **state UNUSED)
+{
+	unsigned id = 77;
+
+	has("pos:\t0\nflags:\t02104002\nmnt_id:\t119\nino:\t90\n");
+	assert_int_equal(mount_id_by_connection(list, &id), -ENODATA);
+	has("pos:\t0\nfuse_connection:\tx\nmy_fuse_connection:\t4\n");
+	assert_int_equal(mount_id_by_connection(list, &id), -ENODATA);
+	assert_int_equal(id, 77);
+	has("pos:\t0\nino:\t90\nfuse_connection:\t1048575\nx:\t1\n");
+	assert_int_equal(mount_id_by_connection(list, &id), 0);
+	assert_int_equal(id, 1048575);
+	assert_int_equal(mount_id_by_connection("/proc/self/fdinfo/none", &id),
+			 -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +150,7 @@ int main(void)
 		cmocka_unit_test(the_longest_mount_point_fits),
 		cmocka_unit_test(what_lies_over_it_is_seen),
 		cmocka_unit_test(nonsense_is_passed_over),
+		cmocka_unit_test(a_connection_has_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, make_list, remove_list);
