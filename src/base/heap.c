@@ -171,6 +171,12 @@ size_t heap_resident_bytes(void)
 	return at ? strtoul(at + sizeof(key) - 1, NULL, 10) << 10 : 0;
 }
 
+/* What it takes from the kernel for this it does not write to. */
+static void *zeroed(size_t align, size_t n)
+{
+	return mallocx(n, MALLOCX_ALIGN(align) | MALLOCX_ZERO);
+}
+
 /* Zeroed. A huge page would be 2 MiB of what is used in 4 KiB. */
 static void *piece_map(size_t n)
 {
@@ -223,14 +229,17 @@ void heap_keep(void)
 {
 }
 
-/* It watches over the end of its own blocks, and of no mapping. */
-static void *piece_map(size_t n)
+static void *zeroed(size_t align, size_t n)
 {
 	void *p = NULL;
 
-	if (posix_memalign(&p, PAGE_BYTES, n) != 0)
-		return NULL;
-	return memset(p, 0, n);
+	return posix_memalign(&p, align, n) == 0 ? memset(p, 0, n) : NULL;
+}
+
+/* It watches over the end of its own blocks, and of no mapping. */
+static void *piece_map(size_t n)
+{
+	return zeroed(PAGE_BYTES, n);
 }
 
 static void piece_unmap(void *p, size_t bytes UNUSED)
@@ -377,6 +386,18 @@ void *heap_aligned(size_t align, size_t n)
 	if (entered)
 		return align <= PAGE_BYTES ? piece_new(n) : NULL;
 	return posix_memalign(&p, align, n) == 0 ? p : NULL;
+}
+
+void *heap_zaligned(size_t align, size_t n)
+{
+	void *p;
+
+	if (must_fail())
+		return NULL;
+	if (entered)
+		return align <= PAGE_BYTES ? piece_new(n) : NULL;
+	p = zeroed(align, n);
+	return p && resident_is_on() ? memset(p, 0, n) : p;
 }
 
 void *heap_resize(void *old, size_t n)

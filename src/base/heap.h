@@ -22,6 +22,9 @@ void *heap_zalloc(size_t count, size_t size) MUST_CHECK;
 
 /* Aligned to @align (a power of two); @n bytes, not zeroed. */
 void *heap_aligned(size_t align, size_t n) MUST_CHECK;
+/* The same, zeroed; in RAM once it is written to, or at once where memory is
+ * locked: for rows of which few are used. */
+void *heap_zaligned(size_t align, size_t n) MUST_CHECK;
 
 /* As realloc(); on failure NULL, and @old stays what it was. */
 void *heap_resize(void *old, size_t n) MUST_CHECK;

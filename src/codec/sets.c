@@ -16,7 +16,6 @@
 #include "base/lock.h"
 #include "base/tally.h"
 #include <errno.h>
-#include <string.h>
 
 void (*_Atomic sets_enter_hook)(void);
 
@@ -87,12 +86,11 @@ int sets_params(const struct sets *sets, unsigned set,
 
 int sets_new(struct arena *arena, struct sets **ret_sets)
 {
-	struct sets *sets = heap_aligned(64, sizeof(*sets));
+	struct sets *sets = heap_zaligned(64, sizeof(*sets));
 	struct codec_params params;
 
 	if (!sets)
 		return -ENOMEM;
-	memset(sets, 0, sizeof(*sets));
 	sets->arena = arena;
 	lock_init(&sets->lock, LOCK_SETS);
 	/* Another life's sets: those without objects go in a first sweep. */

@@ -199,11 +199,10 @@ static int start(struct fs *fs, struct signals *signals, struct talk *talk)
 	fs->ready_fd = eventfd(0, EFD_CLOEXEC);
 	if (fs->ready_fd < 0)
 		return failed(fs, "cannot start", -errno);
-	fs->tally = heap_aligned(64, sizeof(*fs->tally));
+	/* Zeroes that nobody has written: only used rows take RAM. */
+	fs->tally = heap_zaligned(64, sizeof(*fs->tally));
 	if (!fs->tally)
 		return failed(fs, "cannot start", -ENOMEM);
-	memset(fs->tally, 0, sizeof(*fs->tally));
-	/* Zeroes that nobody has written: only used rows take RAM. */
 	fs->latency = heap_zalloc(1, sizeof(*fs->latency));
 	if (!fs->latency)
 		return failed(fs, "cannot start", -ENOMEM);

@@ -7,16 +7,14 @@
 #include "base/heap.h"
 #include "store/state.h"
 #include <errno.h>
-#include <string.h>
 
 int store_new(struct arena *arena, struct pool *pool, struct sets *sets,
 	      uint64_t limit_bytes, struct store **ret_store)
 {
-	struct store *store = heap_aligned(64, sizeof(*store));
+	struct store *store = heap_zaligned(64, sizeof(*store));
 
 	if (!store)
 		return -ENOMEM;
-	memset(store, 0, sizeof(*store));
 	store->arena = arena;
 	store->pool = pool;
 	store->sets = sets;

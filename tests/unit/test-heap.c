@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The heap: counted calls, faults on demand, arenas that can be given up. */
 #include "base/heap.h"
+#include "base/page.h"
+#include "base/resident.h"
 #include "fault.h"
 #include "unit.h"
 #include <errno.h>
@@ -12,6 +14,7 @@ static void test_kinds(void **state UNUSED)
 	uint64_t before = heap_calls();
 	unsigned char *zeroed = heap_zalloc(100, 10);
 	void *aligned = heap_aligned(4096, 5000);
+	unsigned char *both = heap_zaligned(256, 300);
 	char *copy = heap_strdup("a name");
 	char *grown = heap_alloc(3);
 
@@ -21,19 +24,24 @@ static void test_kinds(void **state UNUSED)
 	assert_non_null(aligned);
 	assert_int_equal((uintptr_t)aligned % 4096, 0);
 	memset(aligned, 1, 5000);
+	assert_non_null(both);
+	assert_int_equal((uintptr_t)both % 256, 0);
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(both[i], 0);
 	assert_string_equal(copy, "a name");
 	assert_non_null(grown);
 	memcpy(grown, "xy", 3);
 	grown = heap_resize(grown, 100000);
 	assert_non_null(grown);
 	assert_string_equal(grown, "xy");
-	assert_int_equal(heap_calls(), before + 5);
+	assert_int_equal(heap_calls(), before + 6);
 	heap_free(zeroed);
 	heap_free(aligned);
+	heap_free(both);
 	heap_free(copy);
 	heap_free(grown);
 	heap_free(NULL);
-	assert_int_equal(heap_calls(), before + 5);
+	assert_int_equal(heap_calls(), before + 6);
 }
 
 static void test_overflow(void **state UNUSED)
@@ -44,6 +52,7 @@ static void test_overflow(void **state UNUSED)
 	assert_null(heap_zalloc(much, 3));
 	assert_null(heap_alloc(much));
 	assert_null(heap_aligned(64, much));
+	assert_null(heap_zaligned(64, much));
 }
 
 static void test_autofree(void **state UNUSED)
@@ -260,6 +269,32 @@ static void test_arena_of_a_thread_that_ended(void **state UNUSED)
 	assert_int_equal(heap_arena_bytes(arena), 0);
 }
 
+/* Rows that nobody uses take no RAM, also where others have been before. */
+static void test_zeroes_are_there_as_they_are_used(void **state UNUSED)
+{
+	const size_t n = 8 << 20, page = PAGE_BYTES;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *p = heap_zaligned(64, n), *from;
+		size_t before UNUSED, after UNUSED;
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % 64, 0);
+		from = p + (page - (uintptr_t)p % page) % page;
+		before = resident_bytes(from, n / 2);
+		from[n / 4] = 1;
+		after = resident_bytes(from, n / 2);
+#if !SANITIZED
+		assert_int_equal(before, 0);
+		assert_true(after <= page);
+#endif
+		from[n / 4] = 0;
+		assert_true(p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+		memset(p, 0xff, n);
+		heap_free(p);
+	}
+}
+
 /* Paid for is not there: only what was written to is. */
 static void test_arena_is_there_as_it_is_used(void **state UNUSED)
 {
@@ -371,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_arena_counts_its_own),
 		cmocka_unit_test(test_two_arenas),
 		cmocka_unit_test(test_arena_of_a_thread_that_ended),
+		cmocka_unit_test(test_zeroes_are_there_as_they_are_used),
 		cmocka_unit_test(test_arena_is_there_as_it_is_used),
 		cmocka_unit_test(test_arenas_come_and_go),
 		cmocka_unit_test(test_resident_is_real),
