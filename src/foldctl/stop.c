@@ -199,8 +199,8 @@ static int wait_for_end(struct stop *s)
 			return EXIT_FAILED;
 		if (++answers < ANSWERS_MAX)
 			continue;
-		say("%s: unmounted here, but its daemon goes on: it is "
-		    "mounted in another mount namespace",
+		say("%s: unmounted here, but its daemon goes on: an overlay or "
+		    "another mount namespace has it",
 		    s->mount.point);
 		return EXIT_FAILED;
 	}
