@@ -24,8 +24,8 @@ OURS = ('foldfs', 'foldfs-uring')
 AT_1 = 'a request wakes the daemon, its reply the client; zram works in the client'
 AT_16 = ('client and daemon share the CPUs, and each request passes the kernel on both sides; '
          'zram has no daemon')
-LARGE = ('all CPUs are full, with the codec, the copy of replies in the kernel and that of '
-         'compressed bytes; zram copies once')
+LARGE = ('all CPUs are full, most of it with the codec and with what the kernel copies '
+         'between daemon and client; zram copies nothing for that')
 OF_A_DISK = ('a file system in the kernel asks the disk at once; here a request passes the '
              'kernel on both sides first, and the page is decoded')
 WAKING = ('a request wakes the daemon, its reply the client: that is most of the time '
