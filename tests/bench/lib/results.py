@@ -89,6 +89,15 @@ def _measured(target, record):
     return name, ours / theirs, f'{human(ours, unit)}{chosen}, {human(theirs, unit)}', ''
 
 
+def _rounded(target, value, met):
+    """Three digits, or as many as leave it on its side of the goal."""
+    for digits in (3, 4, 5, 6):
+        rounded = float(f'{value:.{digits}g}')
+        if target.met(rounded) == met:
+            return rounded
+    return value
+
+
 def judge(case, record, failed):
     """Fill in the record's targets: what was measured, met or why not."""
     for target in case.targets:
@@ -101,7 +110,7 @@ def judge(case, record, failed):
         record['targets'].append({
             'text': target.text, 'step': target.step, 'metric': target.metric,
             'ours': name, 'against': target.against, 'goal': target.goal(),
-            'measured': value and float(f'{value:.3g}'), 'sides': sides, 'met': met,
+            'measured': value and _rounded(target, value, met), 'sides': sides, 'met': met,
             'reason': reason})
 
 
